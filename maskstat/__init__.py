@@ -1,3 +1,3 @@
-"""maskstat: which weights did pruning keep, and is that more alike than chance?"""
+"""Ask which weights pruning kept, and whether that is more alike than chance."""
 
 __version__ = "0.1.0"

@@ -78,7 +78,9 @@ def closest(name: str, known: Iterable[str], *, limit: int = 8) -> str:
     """
     names = [printable(k) for k in known]
     near = get_close_matches(name, names, n=1, cutoff=0.5)
-    shown = ", ".join(names[:limit]) + (f", and {len(names) - limit} more" if len(names) > limit else "")
+    shown = ", ".join(names[:limit]) + (
+        f", and {len(names) - limit} more" if len(names) > limit else ""
+    )
     listing = f"there are: {shown}" if names else "there are none"
     return f"did you mean '{near[0]}'? {listing}" if near else listing
 

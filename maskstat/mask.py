@@ -1,0 +1,202 @@
+"""Mask: which weights of a network are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from maskstat.bits import (
+    BoolArray,
+    IntArray,
+    WordArray,
+    Words,
+    WordSource,
+    layer_counts,
+    pack,
+    tiles,
+    unpack,
+)
+from maskstat.errors import InputError, printable
+from maskstat.layout import Layer, Layout, Parameter
+
+__all__ = ["Layer", "Layout", "Mask", "Parameter"]
+
+
+class Mask:
+    """Which weights of a network are kept: packed bits over a layout.
+
+    Parameters
+    ----------
+    layout
+        The layers.
+    source
+        The packed words, in memory or in a file; padding bits 0.
+    label
+        What to call the mask in results.
+    iteration
+        The pruning iteration it comes from, where there is one.
+    kept : int64 (n_layers,), optional
+        Kept weights a layer, where they are known without counting.
+
+    Examples
+    --------
+    >>> mask = Mask.from_arrays({"fc": [[1, 0], [1, 1]]})
+    >>> mask.n_kept, mask.density
+    (3, 0.75)
+    """
+
+    def __init__(
+        self,
+        layout: Layout,
+        source: WordSource,
+        *,
+        label: str = "",
+        iteration: int | None = None,
+        kept: IntArray | None = None,
+    ) -> None:
+        if source.n_words != layout.n_words:
+            raise InputError(
+                f"{source.n_words} words for a layout of {layout.n_words}",
+                code="wrong-length",
+                place=label,
+            )
+        self.layout = layout
+        self.label = label
+        self.iteration = iteration
+        self._source = source
+        self._kept = kept
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, ArrayLike], *, label: str = "") -> Mask:
+        """Build a mask from one array of zeros and ones a layer.
+
+        Parameters
+        ----------
+        arrays
+            Layer name to an array of bool, 0/1 integers or 0/1 floats, in network order.
+        label
+            What to call the mask in results.
+
+        Returns
+        -------
+        Mask
+
+        Raises
+        ------
+        InputError
+            A value is neither 0 nor 1, or there are no layers.
+        """
+        bits = {name: _as_bool(name, np.asarray(array)) for name, array in arrays.items()}
+        layout = Layout.from_shapes({name: array.shape for name, array in bits.items()})
+        return cls(layout, Words(np.concatenate([pack(b) for b in bits.values()])), label=label)
+
+    @classmethod
+    def dense(cls, layout: Layout) -> Mask:
+        """Build the mask of the unpruned network."""
+        rows = [pack(np.ones(layer.size, np.bool_)) for layer in layout.layers]
+        return cls(layout, Words(np.concatenate(rows)), kept=layout.sizes)
+
+    @property
+    def n_words(self) -> int:
+        """Length in 64-bit words."""
+        return self.layout.n_words
+
+    def words(self, start: int = 0, stop: int | None = None) -> WordArray:
+        """Return the packed words `start` to `stop`, uint64, not to be modified."""
+        return self._source.words(start, self.n_words if stop is None else stop)
+
+    @property
+    def kept(self) -> IntArray:
+        """Kept weights a layer, int64 (n_layers,)."""
+        if self._kept is None:
+            self._kept = layer_counts(self._source, self.layout.edges)
+        return self._kept
+
+    @property
+    def n_kept(self) -> int:
+        """Kept weights in all."""
+        return int(self.kept.sum())
+
+    @property
+    def density(self) -> float:
+        """Kept share of the prunable weights."""
+        return self.n_kept / self.layout.size
+
+    @property
+    def sparsity(self) -> float:
+        """Pruned share of the prunable weights."""
+        return 1 - self.density
+
+    def layer(self, name: str) -> BoolArray:
+        """Return one layer as booleans in its own shape.
+
+        Raises
+        ------
+        NotFoundError
+            No layer has this name.
+        """
+        layer = self.layout.layers[self.layout.index(name)]
+        words = self.words(layer.word_offset, layer.word_offset + layer.n_words)
+        return unpack(words, layer.size).reshape(layer.shape)
+
+    def to_arrays(self) -> dict[str, BoolArray]:
+        """Return every layer as booleans in its own shape."""
+        return {name: self.layer(name) for name in self.layout.names}
+
+    def _combine(self, other: Mask, op: Callable[[WordArray, WordArray], WordArray]) -> Mask:
+        self.layout.require_same(other.layout, place=self.label, other_place=other.label)
+        return Mask(self.layout, Words(op(self.words(), other.words())))
+
+    def __and__(self, other: Mask) -> Mask:
+        return self._combine(other, np.bitwise_and)
+
+    def __or__(self, other: Mask) -> Mask:
+        return self._combine(other, np.bitwise_or)
+
+    def __xor__(self, other: Mask) -> Mask:
+        return self._combine(other, np.bitwise_xor)
+
+    def __sub__(self, other: Mask) -> Mask:
+        return self._combine(other, lambda a, b: a & ~b)
+
+    def __invert__(self) -> Mask:
+        return Mask.dense(self.layout) - self
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Mask):
+            return NotImplemented
+        return self.layout == other.layout and all(
+            np.array_equal(self.words(*tile), other.words(*tile)) for tile in tiles(self.n_words)
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __le__(self, other: Mask) -> bool:
+        """Tell whether every weight kept here is kept in `other`."""
+        self.layout.require_same(other.layout, place=self.label, other_place=other.label)
+        return not any(
+            (self.words(*tile) & ~other.words(*tile)).any() for tile in tiles(self.n_words)
+        )
+
+    def __repr__(self) -> str:
+        name = f" '{self.label}'" if self.label else ""
+        return (
+            f"<Mask{name}: {self.n_kept:,} of {self.layout.size:,} weights kept "
+            f"({100 * self.density:.3g} %) in {len(self.layout.layers)} layers>"
+        )
+
+
+def _as_bool(name: str, array: np.ndarray) -> BoolArray:
+    """Take 0/1 numbers as booleans, and nothing else."""
+    if array.dtype == np.bool_:
+        return array
+    bits: BoolArray = array == 1
+    if array.dtype.kind not in "iuf" or not (bits | (array == 0)).all():
+        raise InputError(
+            f"layer '{printable(name)}' holds values other than 0 and 1",
+            code="not-binary",
+            consequence="it is no mask",
+        )
+    return bits

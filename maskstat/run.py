@@ -1,0 +1,385 @@
+"""Run: one pruning run, a mask per iteration and what was measured beside them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from maskstat.bits import IntArray, WordArray, Words, layer_counts
+from maskstat.errors import InputError, NotFoundError, UsageError
+from maskstat.mask import Layout, Mask
+
+__all__ = [
+    "RUN_ID_PATTERN",
+    "ArraySource",
+    "MaskRows",
+    "MaskSource",
+    "Outputs",
+    "Run",
+    "Status",
+    "Weights",
+    "parse_iterations",
+]
+
+Status: TypeAlias = Literal["complete", "partial", "failed"]
+
+RUN_ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+class MaskSource(Protocol):
+    """The packed masks of a run, row t for iteration t, in memory or in a file."""
+
+    @property
+    def n_rows(self) -> int:
+        """Number of iterations."""
+        ...
+
+    @property
+    def n_words(self) -> int:
+        """Length of a row in 64-bit words."""
+        ...
+
+    def words(self, row: int, start: int, stop: int) -> WordArray:
+        """Return words `start` to `stop` of one row, which the caller does not modify."""
+        ...
+
+
+class ArraySource(Protocol):
+    """An array that may lie in a file; indexing its first axis reads only what is asked."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The array's shape."""
+        ...
+
+    def __getitem__(self, key: Any, /) -> NDArray[Any]:
+        """Read a part."""
+        ...
+
+
+class MaskRows:
+    """Packed masks held in memory.
+
+    Parameters
+    ----------
+    array : uint64 (n_iterations, n_words)
+    """
+
+    __slots__ = ("_array",)
+
+    def __init__(self, array: WordArray) -> None:
+        self._array = array
+
+    @property
+    def n_rows(self) -> int:
+        """Number of iterations."""
+        return int(self._array.shape[0])
+
+    @property
+    def n_words(self) -> int:
+        """Length of a row in 64-bit words."""
+        return int(self._array.shape[1])
+
+    def words(self, row: int, start: int, stop: int) -> WordArray:
+        """Return a view of words `start` to `stop` of one row."""
+        return self._array[row, start:stop]
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """One row of a `MaskSource` as a `WordSource`."""
+
+    rows: MaskSource
+    row: int
+
+    @property
+    def n_words(self) -> int:
+        return self.rows.n_words
+
+    def words(self, start: int, stop: int) -> WordArray:
+        return self.rows.words(self.row, start, stop)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Weights:
+    """Stored prunable weights.
+
+    Parameters
+    ----------
+    values : float32 (n_stored, n_weights)
+        In layout order, C order; one row for each of `iterations`.
+    iterations
+        The iterations the rows belong to.
+    """
+
+    values: ArraySource
+    iterations: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Outputs:
+    """Stored logits on a fixed evaluation set.
+
+    Parameters
+    ----------
+    logits : float32 (n_stored, n_examples, n_classes)
+    iterations
+        The iterations the rows belong to.
+    labels : int64 (n_examples,), optional
+        The true classes.
+    """
+
+    logits: ArraySource
+    iterations: tuple[int, ...]
+    labels: IntArray | None = None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Run:
+    """One pruning run. Iteration t means "after t prunings"; iteration 0 is dense.
+
+    Parameters
+    ----------
+    run_id
+        Name inside an archive: letters, digits, ``.``, ``_``, ``-``; at most 64.
+    layout
+        The layers.
+    masks
+        One packed mask an iteration.
+    kept : int64 (n_iterations, n_layers)
+        Kept weights a layer.
+    status
+        ``complete``, ``partial`` (still running or interrupted) or ``failed``.
+    model, dataset, method
+        What was pruned, on what, how; empty where it is not known.
+    seed, replicate
+        The base seed, and which repetition under it where randomness is not fixed.
+    recipe_digest
+        SHA-256 of the resolved recipe, hexadecimal; empty for masks from elsewhere.
+    effective : int64 (n_iterations, n_layers, 2), optional
+        Kept weights connected to the output; connected to input and output.
+    series
+        Measured values by name, float64 (n_iterations,) or (n_iterations, n_epochs).
+    outputs
+        Logits by data set.
+    weights
+        ``initial``, ``rewind``, ``final``.
+    others
+        ``initial``, ``final``: float32 (n_others,), the tensors that are never pruned.
+    votes : uint16 (n_weights,), optional
+        For consensus tickets: in how many of the inputs each weight is kept.
+    provenance
+        Where it all came from: recipe, seeds, versions, parents. JSON-ready.
+    clock
+        When it ran and how long it took; not part of the digest. JSON-ready.
+    digest
+        ``sha256:...`` over the content; empty until the run is written.
+    place
+        Where it was read from; empty in memory.
+    """
+
+    run_id: str
+    layout: Layout
+    masks: MaskSource
+    kept: IntArray
+    status: Status = "complete"
+    model: str = ""
+    dataset: str = ""
+    method: str = ""
+    seed: int | None = None
+    replicate: int | None = None
+    recipe_digest: str = ""
+    effective: IntArray | None = None
+    series: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+    outputs: Mapping[str, Outputs] = field(default_factory=dict)
+    weights: Mapping[str, Weights] = field(default_factory=dict)
+    others: Mapping[str, ArraySource] = field(default_factory=dict)
+    votes: ArraySource | None = None
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    clock: Mapping[str, Any] = field(default_factory=dict)
+    digest: str = ""
+    place: str = ""
+
+    def __post_init__(self) -> None:
+        if not RUN_ID_PATTERN.fullmatch(self.run_id):
+            raise InputError(
+                f"{self.run_id!r} is no run name",
+                code="bad-run-id",
+                place=self.place,
+                consequence="letters, digits, '.', '_' and '-', at most 64, are allowed",
+            )
+        expected = (self.masks.n_rows, len(self.layout.layers))
+        if self.masks.n_rows < 1 or self.masks.n_words != self.layout.n_words:
+            raise InputError(
+                f"{self.masks.n_rows} masks of {self.masks.n_words} words for a layout of "
+                f"{self.layout.n_words} words",
+                code="bad-run",
+                place=self.label,
+            )
+        if self.kept.shape != expected:
+            raise InputError(
+                f"kept counts have shape {self.kept.shape}, the masks {expected}",
+                code="bad-run",
+                place=self.label,
+            )
+
+    @classmethod
+    def from_masks(cls, run_id: str, masks: Sequence[Mask], **fields: Any) -> Run:
+        """Build a run from masks over one layout, the dense network put first.
+
+        Parameters
+        ----------
+        run_id
+            Name inside an archive.
+        masks
+            The masks of iterations 1, 2, ... in memory.
+        **fields
+            Any other field of a run.
+
+        Returns
+        -------
+        Run
+
+        Examples
+        --------
+        >>> run = Run.from_masks("mine", [Mask.from_arrays({"fc": [1, 0, 1]})])
+        >>> run.n_iterations, run.mask(1).n_kept
+        (2, 2)
+        """
+        layout = masks[0].layout
+        for mask in masks[1:]:
+            layout.require_same(mask.layout, place=masks[0].label, other_place=mask.label)
+        rows = np.stack([Mask.dense(layout).words(), *(mask.words() for mask in masks)])
+        kept = np.stack([layer_counts(Words(row), layout.edges) for row in rows])
+        return cls(run_id=run_id, layout=layout, masks=MaskRows(rows), kept=kept, **fields)
+
+    @property
+    def n_iterations(self) -> int:
+        """Number of stored iterations, the dense one included."""
+        return self.masks.n_rows
+
+    @property
+    def label(self) -> str:
+        """What to call the run in results: where it was read from, else its name."""
+        return self.place or self.run_id
+
+    def mask(self, iteration: int = -1) -> Mask:
+        """Return the mask of one iteration; -1 is the last.
+
+        Raises
+        ------
+        NotFoundError
+            The run has no such iteration.
+        """
+        row = iteration + self.n_iterations if iteration < 0 else iteration
+        if not 0 <= row < self.n_iterations:
+            raise NotFoundError(
+                f"there is no iteration {iteration}",
+                code="no-such-iteration",
+                place=self.label,
+                consequence=f"the run holds iterations 0 to {self.n_iterations - 1}",
+            )
+        source = _Row(self.masks, row)
+        return Mask(self.layout, source, label=self.label, iteration=row, kept=self.kept[row])
+
+    def density(self, iteration: int = -1) -> float:
+        """Return the kept share of the prunable weights at one iteration."""
+        return self.mask(iteration).density
+
+    def weight(self, kind: str, iteration: int = -1) -> NDArray[np.float32]:
+        """Return stored weights, float32 (n_weights,).
+
+        Parameters
+        ----------
+        kind
+            ``initial``, ``rewind`` or ``final``.
+        iteration
+            The iteration whose weights are wanted; -1 is the last stored.
+
+        Raises
+        ------
+        NotFoundError
+            These weights are not stored.
+        """
+        stored = self.weights.get(kind)
+        if stored is None or (iteration >= 0 and iteration not in stored.iterations):
+            have = (
+                f"stored for iterations {list(stored.iterations)}"
+                if stored is not None
+                else f"stored are: {', '.join(self.weights) or 'none'}"
+            )
+            raise NotFoundError(
+                f"no {kind} weights are stored" + (f" at {iteration}" if iteration >= 0 else ""),
+                code="no-weights",
+                place=self.label,
+                consequence=have,
+                hint="maskstat prune --save-weights all",
+            )
+        row = stored.iterations.index(iteration) if iteration >= 0 else len(stored.iterations) - 1
+        return np.asarray(stored.values[row], np.float32)
+
+    def __repr__(self) -> str:
+        return (
+            f"<Run '{self.run_id}': {self.n_iterations} iterations, "
+            f"{self.layout.size:,} weights in {len(self.layout.layers)} layers, "
+            f"{100 * self.density():.3g} % kept, {self.status}>"
+        )
+
+
+_ITERATIONS = re.compile(r"(\d+)(?:-(\d+))?")
+
+
+def parse_iterations(text: str, n_iterations: int, *, place: str = "") -> list[int]:
+    """Turn ``N``, ``A-B``, ``all`` or ``last`` into iterations.
+
+    Parameters
+    ----------
+    text
+        The selection; ``all`` leaves out the dense iteration 0 unless it is the only one.
+    n_iterations
+        How many the run holds, the dense one included.
+    place
+        Named in errors.
+
+    Returns
+    -------
+    list of int
+
+    Raises
+    ------
+    UsageError
+        The text is none of these.
+    NotFoundError
+        An iteration is not there.
+
+    Examples
+    --------
+    >>> parse_iterations("1-3", 7), parse_iterations("last", 7)
+    ([1, 2, 3], [6])
+    """
+    if text == "last":
+        return [n_iterations - 1]
+    if text == "all":
+        return list(range(1, n_iterations)) or [0]
+    match = _ITERATIONS.fullmatch(text)
+    if match is None:
+        raise UsageError(
+            f"'{text}' selects no iterations",
+            code="bad-iteration",
+            place="--iteration",
+            consequence="it takes a number, a range A-B, 'all' or 'last'",
+        )
+    first, last = int(match[1]), int(match[2] or match[1])
+    if not first <= last < n_iterations:
+        raise NotFoundError(
+            f"there is no iteration {last if first <= last else text}",
+            code="no-such-iteration",
+            place=place,
+            consequence=f"the run holds iterations 0 to {n_iterations - 1}",
+        )
+    return list(range(first, last + 1))
