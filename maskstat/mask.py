@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -145,6 +146,36 @@ class Mask:
         """Return every layer as booleans in its own shape."""
         return {name: self.layer(name) for name in self.layout.names}
 
+    def restrict(self, names: Sequence[str]) -> Mask:
+        """Return the mask of some layers, in the given order, read from where this one is.
+
+        Parameters
+        ----------
+        names
+            Names of layers of this mask.
+
+        Returns
+        -------
+        Mask
+
+        Examples
+        --------
+        >>> mask = Mask.from_arrays({"conv": [1, 0], "fc": [1, 1]})
+        >>> mask.restrict(["fc"]).density
+        1.0
+        """
+        if tuple(names) == self.layout.names:
+            return self
+        indices = [self.layout.index(name) for name in names]
+        layers = [self.layout.layers[index] for index in indices]
+        return Mask(
+            Layout.from_shapes({layer.name: layer.shape for layer in layers}),
+            _Stitched(self._source, tuple(layers)),
+            label=self.label,
+            iteration=self.iteration,
+            kept=self.kept[indices],
+        )
+
     def _combine(self, other: Mask, op: Callable[[WordArray, WordArray], WordArray]) -> Mask:
         self.layout.require_same(other.layout, place=self.label, other_place=other.label)
         return Mask(self.layout, Words(op(self.words(), other.words())))
@@ -186,6 +217,28 @@ class Mask:
             f"<Mask{name}: {self.n_kept:,} of {self.layout.size:,} weights kept "
             f"({100 * self.density:.3g} %) in {len(self.layout.layers)} layers>"
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _Stitched:
+    """Some layers of a mask, one behind the other."""
+
+    source: WordSource
+    layers: tuple[Layer, ...]
+
+    @property
+    def n_words(self) -> int:
+        return sum(layer.n_words for layer in self.layers)
+
+    def words(self, start: int, stop: int) -> WordArray:
+        parts: list[WordArray] = []
+        offset = 0
+        for layer in self.layers:
+            lo, hi = max(start - offset, 0), min(stop - offset, layer.n_words)
+            if lo < hi:
+                parts.append(self.source.words(layer.word_offset + lo, layer.word_offset + hi))
+            offset += layer.n_words
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
 def _as_bool(name: str, array: np.ndarray) -> BoolArray:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maskstat.bits import IntArray, WordArray, Words, layer_counts
-from maskstat.errors import InputError, NotFoundError, UsageError
+from maskstat.errors import InputError, NotFoundError
 from maskstat.mask import Layout, Mask
 
 __all__ = [
@@ -23,7 +23,6 @@ __all__ = [
     "Run",
     "Status",
     "Weights",
-    "parse_iterations",
 ]
 
 Status: TypeAlias = Literal["complete", "partial", "failed"]
@@ -329,57 +328,3 @@ class Run:
             f"{self.layout.size:,} weights in {len(self.layout.layers)} layers, "
             f"{100 * self.density():.3g} % kept, {self.status}>"
         )
-
-
-_ITERATIONS = re.compile(r"(\d+)(?:-(\d+))?")
-
-
-def parse_iterations(text: str, n_iterations: int, *, place: str = "") -> list[int]:
-    """Turn ``N``, ``A-B``, ``all`` or ``last`` into iterations.
-
-    Parameters
-    ----------
-    text
-        The selection; ``all`` leaves out the dense iteration 0 unless it is the only one.
-    n_iterations
-        How many the run holds, the dense one included.
-    place
-        Named in errors.
-
-    Returns
-    -------
-    list of int
-
-    Raises
-    ------
-    UsageError
-        The text is none of these.
-    NotFoundError
-        An iteration is not there.
-
-    Examples
-    --------
-    >>> parse_iterations("1-3", 7), parse_iterations("last", 7)
-    ([1, 2, 3], [6])
-    """
-    if text == "last":
-        return [n_iterations - 1]
-    if text == "all":
-        return list(range(1, n_iterations)) or [0]
-    match = _ITERATIONS.fullmatch(text)
-    if match is None:
-        raise UsageError(
-            f"'{text}' selects no iterations",
-            code="bad-iteration",
-            place="--iteration",
-            consequence="it takes a number, a range A-B, 'all' or 'last'",
-        )
-    first, last = int(match[1]), int(match[2] or match[1])
-    if not first <= last < n_iterations:
-        raise NotFoundError(
-            f"there is no iteration {last if first <= last else text}",
-            code="no-such-iteration",
-            place=place,
-            consequence=f"the run holds iterations 0 to {n_iterations - 1}",
-        )
-    return list(range(first, last + 1))

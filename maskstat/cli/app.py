@@ -1,0 +1,149 @@
+"""The group of commands: loads each one when it is used, and turns errors into exit statuses."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+import sys
+from types import FrameType
+from typing import Any, NoReturn
+
+import click
+
+from maskstat import __version__
+from maskstat.cli.report import report
+from maskstat.errors import MaskstatError, StorageError, printable
+
+__all__ = ["COMMANDS", "MaskstatGroup", "cli", "main"]
+
+COMMANDS = {
+    "prune": "Train and prune a network, and store its masks.",
+    "compare": "Compare masks: overlap, what chance gives, significance.",
+    "consensus": "Count in how many masks each weight is kept; make the consensus ticket.",
+    "info": "Show what a run holds: layers, sparsity, accuracy, where it comes from.",
+    "list": "List the runs in archives.",
+    "verify": "Check everything about archives that can be checked.",
+    "plot": "Draw a figure from archives.",
+}
+"""Command name to its first line of help; the module of a command has its name."""
+
+EXIT_BUG = 70
+EXIT_ENVIRONMENT = 4
+EXIT_INTERRUPTED = 128 + signal.SIGINT
+EXIT_BROKEN_PIPE = 128 + signal.SIGPIPE
+EXIT_TERMINATED = 128 + signal.SIGTERM
+
+HELP_SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+class MaskstatGroup(click.Group):
+    """A group whose commands are imported when they run, and whose errors have exit statuses."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the command names, in the order of use."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import one command."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"maskstat.cli.{cmd_name}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command, or say which is nearest."""
+        name = args[0]
+        if name not in COMMANDS and not name.startswith("-"):
+            from maskstat.errors import closest
+
+            ctx.fail(f"there is no command '{printable(name)}'; {closest(name, COMMANDS)}")
+        return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; every way it can end has its exit status."""
+        try:
+            result = super().invoke(ctx)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            _silence(sys.stdout)
+            ctx.exit(EXIT_BROKEN_PIPE)
+        except MaskstatError as error:
+            report(error, as_json=ctx.meta.get("maskstat.format") in ("json", "jsonl"))
+            ctx.exit(error.exit_status)
+        except OSError as error:
+            _silence(sys.stdout)
+            report(_from_os(error), as_json=ctx.meta.get("maskstat.format") in ("json", "jsonl"))
+            ctx.exit(EXIT_ENVIRONMENT)
+        except KeyboardInterrupt:
+            click.echo("interrupted", err=True)
+            ctx.exit(EXIT_INTERRUPTED)
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except Exception:
+            import traceback
+
+            traceback.print_exc()
+            click.echo(
+                f"This is a bug in maskstat {__version__}: please report it with the lines above.",
+                err=True,
+            )
+            ctx.exit(EXIT_BUG)
+        return result
+
+
+def _from_os(error: OSError) -> StorageError:
+    return StorageError(
+        error.strerror or str(error),
+        code="os-error",
+        place=str(error.filename) if error.filename else "standard output",
+        consequence="the result could not be written",
+    )
+
+
+def _silence(stream: Any) -> None:
+    """Point a stream that cannot be written at nothing, so that closing it stays quiet."""
+    try:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    except (OSError, ValueError):
+        return
+
+
+def _terminate(signum: int, frame: FrameType | None) -> NoReturn:
+    """Leave by an exception, so that temporary files are removed on the way out."""
+    raise SystemExit(EXIT_TERMINATED)
+
+
+@click.group(cls=MaskstatGroup, context_settings=HELP_SETTINGS)
+@click.version_option(__version__, "-V", "--version", message="maskstat %(version)s")
+def cli() -> None:
+    """Which weights did pruning keep, and is that more alike than chance?
+
+    Masks are addressed as FILE, FILE::RUN, FILE@ITERATION or FILE::RUN@ITERATION; '-' is standard
+    input or output. Results go to standard output: a table on a terminal, tab-separated into a
+    pipe, or what --format says.
+
+    \b
+    Exit status: 0 done; 1 a condition that was asked for is not met; 2 usage; 3 bad input;
+    4 environment (output exists, permission, missing extra); 5 training failed; 70 a bug.
+
+    \b
+    Example:
+      maskstat prune -o a.h5
+      maskstat prune --vary order --replicate 1 -o b.h5
+      maskstat compare a.h5 b.h5
+    """
+
+
+def main() -> None:
+    """Run the command line."""
+    signal.signal(signal.SIGTERM, _terminate)
+    cli.main(prog_name="maskstat")

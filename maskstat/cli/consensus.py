@@ -1,0 +1,92 @@
+"""``maskstat consensus``."""
+
+from __future__ import annotations
+
+import click
+
+from maskstat.cli.gates import check_gates
+from maskstat.cli.inputs import load
+from maskstat.cli.options import (
+    fail_if_option,
+    format_option,
+    iteration_option,
+    layer_option,
+    output_option,
+    overwrite_option,
+    quiet_option,
+    select_option,
+    sources_argument,
+)
+from maskstat.cli.output import emit
+from maskstat.cli.report import note
+from maskstat.cli.tickets import save_run
+from maskstat.stats.consensus import consensus
+
+__all__ = ["command"]
+
+
+@click.command("consensus")
+@sources_argument
+@click.option(
+    "--threshold",
+    metavar="T",
+    help="Share of the masks that has to keep a weight, in (0, 1]: 0.6, 2/3.  [default: 1]",
+)
+@click.option(
+    "--at-least",
+    "at_least_votes",
+    type=int,
+    metavar="K",
+    help="The same as an exact number of masks.",
+)
+@iteration_option
+@layer_option
+@select_option
+@fail_if_option
+@format_option
+@output_option("Write the consensus ticket here, as an archive.")
+@overwrite_option
+@quiet_option
+def command(
+    sources: tuple[str, ...],
+    threshold: str | None,
+    at_least_votes: int | None,
+    iteration: str,
+    layers: tuple[str, ...],
+    select: str | None,
+    fail_if: tuple[str, ...],
+    format_: str | None,
+    output: str | None,
+    overwrite: bool,
+    quiet: bool,
+) -> None:
+    r"""Count in how many masks each weight is kept; make the consensus ticket.
+
+    One row a layer and number of votes, beside the exact expectation and standard deviation for
+    masks of the same sizes drawn at random within each layer. With -o, the weights kept by enough
+    of the masks become a ticket (prêt-à-porter, Paganini & Forde 2020): an archive with its votes,
+    its parents' digests and, where the parents share them, the initial weights.
+
+    \b
+    Example:
+      maskstat consensus tickets/*.h5
+      maskstat consensus tickets/*.h5 --threshold 0.6 -o consensus.h5
+    """
+    result = consensus(
+        *load(sources, select),
+        threshold=threshold,
+        at_least_votes=at_least_votes,
+        iteration=iteration,
+        layers=layers,
+    )
+    to_stdout = output == "-"
+    if output is not None:
+        save_run(output, result.to_run(), overwrite=overwrite)
+        note(
+            f"ticket: kept by {result.least} or more of {len(result.sources)} masks: "
+            f"{result.ticket.n_kept:,} of {result.ticket.layout.size:,} weights "
+            f"({100 * result.ticket.density:.3g} %)" + ("" if to_stdout else f" -> {output}")
+        )
+    if not to_stdout:
+        emit(result, format_=format_, hidden=("masks",))
+    check_gates(result, fail_if)

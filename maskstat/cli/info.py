@@ -1,0 +1,79 @@
+"""``maskstat info``."""
+
+from __future__ import annotations
+
+import click
+
+from maskstat.cli.gates import check_gates
+from maskstat.cli.inputs import load
+from maskstat.cli.options import (
+    fail_if_option,
+    format_option,
+    iteration_option,
+    layer_option,
+    output_option,
+    overwrite_option,
+    quiet_option,
+    select_option,
+)
+from maskstat.cli.output import emit
+from maskstat.cli.report import note
+from maskstat.errors import printable
+from maskstat.run import Run
+from maskstat.stats.inventory import describe
+
+__all__ = ["command"]
+
+
+@click.command("info")
+@click.argument("source", metavar="FILE")
+@iteration_option
+@layer_option
+@select_option
+@fail_if_option
+@format_option
+@output_option("Write the rows here.")
+@overwrite_option
+@quiet_option
+def command(
+    source: str,
+    iteration: str,
+    layers: tuple[str, ...],
+    select: str | None,
+    fail_if: tuple[str, ...],
+    format_: str | None,
+    output: str | None,
+    overwrite: bool,
+    quiet: bool,
+) -> None:
+    r"""Show what a run holds: layers, sparsity, accuracy, where it comes from.
+
+    One row a layer, then the total, for the chosen iterations. What identifies the run is said on
+    standard error; --format json has it in "inputs", provenance included.
+
+    \b
+    Example:
+      maskstat info run.h5
+      maskstat info run.h5 --iteration all --layer 'fc*'
+      maskstat info run.h5 --fail-if 'total:density > 0.2'
+    """
+    found = load([source], select)
+    if not quiet:
+        for run, _ in found:
+            _introduce(run)
+    table = describe(*found, iteration=iteration, layers=layers)
+    several = len(found) > 1
+    hidden = () if several else ("run",)
+    emit(table, format_=format_, output=output, overwrite=overwrite, hidden=hidden)
+    check_gates(table, fail_if)
+
+
+def _introduce(run: Run) -> None:
+    """Say in a few lines what identifies a run."""
+    seed = "" if run.seed is None else f", seed {run.seed}"
+    replicate = "" if run.replicate is None else f", replicate {run.replicate}"
+    facts = [word for word in (run.model, run.dataset, run.method) if word]
+    note(f"{printable(run.label)}: {printable(' / '.join(facts)) or run.run_id}{seed}{replicate}")
+    note(f"  {run.status}, {run.n_iterations - 1} prunings, {run.digest}")
+    stored = [f"{kind} weights" for kind in run.weights] + [f"outputs on {d}" for d in run.outputs]
+    note(f"  stored beside the masks: {', '.join([*run.series, *stored]) or 'nothing'}")

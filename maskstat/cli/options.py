@@ -1,0 +1,115 @@
+"""Every option that more than one command has, defined once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+__all__ = [
+    "FORMATS",
+    "fail_if_option",
+    "format_option",
+    "iteration_option",
+    "layer_option",
+    "output_option",
+    "overwrite_option",
+    "quiet_option",
+    "seed_option",
+    "select_option",
+    "sources_argument",
+    "verbose_option",
+]
+
+F = TypeVar("F", bound=Callable[..., Any])
+Decorator = Callable[[F], F]
+
+FORMATS = ("table", "tsv", "csv", "json", "jsonl")
+
+
+def _remember(name: str) -> Callable[[click.Context, click.Parameter, Any], Any]:
+    """Keep an option's value where error reports and notes find it."""
+
+    def callback(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
+        ctx.meta[f"maskstat.{name}"] = value
+        return value
+
+    return callback
+
+
+def output_option(what: str, *, required: bool = False) -> Decorator[Any]:
+    """``-o/--output``: where the result goes."""
+    return click.option(
+        "-o",
+        "--output",
+        metavar="PATH|-",
+        required=required,
+        help=f"{what} '-' is standard output.",
+    )
+
+
+overwrite_option: Decorator[Any] = click.option(
+    "--overwrite", is_flag=True, help="Replace the output if it exists."
+)
+
+format_option: Decorator[Any] = click.option(
+    "-f",
+    "--format",
+    "format_",
+    type=click.Choice(FORMATS),
+    is_eager=True,
+    callback=_remember("format"),
+    help="Form of the result. [default: table on a terminal, else tsv]",
+)
+
+quiet_option: Decorator[Any] = click.option(
+    "-q",
+    "--quiet",
+    is_flag=True,
+    is_eager=True,
+    callback=_remember("quiet"),
+    help="Say nothing on standard error but errors; results are printed all the same.",
+)
+
+verbose_option: Decorator[Any] = click.option(
+    "-v", "--verbose", is_flag=True, help="Print every column, the seldom used ones too."
+)
+
+layer_option: Decorator[Any] = click.option(
+    "--layer",
+    "layers",
+    multiple=True,
+    metavar="NAME",
+    help="Only this layer; a glob such as 'conv*' names several. Repeatable.",
+)
+
+iteration_option: Decorator[Any] = click.option(
+    "--iteration",
+    default="last",
+    show_default=True,
+    metavar="N|last|all|A-B",
+    help="Pruning iterations; an address FILE@N outranks it. 'all' leaves out the dense one, 0.",
+)
+
+select_option: Decorator[Any] = click.option(
+    "--select",
+    metavar="'KEY=VALUE ...'",
+    help="Only the runs that match, e.g. 'method=l1-* seed=0-5'.",
+)
+
+seed_option: Decorator[Any] = click.option(
+    "--seed", type=click.IntRange(min=0), metavar="S", help="Base seed of everything random."
+)
+
+fail_if_option: Decorator[Any] = click.option(
+    "--fail-if",
+    "fail_if",
+    multiple=True,
+    metavar="'[LAYER:]COLUMN OP NUMBER'",
+    help="End with status 1 if any row meets this, e.g. 'total:jaccard < 0.9'. Repeatable.",
+)
+
+sources_argument: Decorator[Any] = click.argument(
+    "sources", nargs=-1, required=True, metavar="FILE..."
+)

@@ -1,0 +1,288 @@
+"""Consensus: in how many of N masks each weight is kept, and the ticket of those kept often."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+
+from maskstat.bits import IntArray, Words, tiles
+from maskstat.errors import InputError, UsageError
+from maskstat.mask import Mask
+from maskstat.run import Run
+from maskstat.stats.consensus_bins import bin_moments
+from maskstat.stats.pairs import Comparand, Subject, comparands
+from maskstat.table import Cell, Column, Table
+from maskstat.votes import TILE_WORDS, at_least, bit_slices, vote_counts, vote_histogram
+
+__all__ = ["CONSENSUS_COLUMNS", "Consensus", "consensus", "least_votes"]
+
+CONSENSUS_COLUMNS = {
+    "layer": Column("text", "layer, or 'total' for all of them"),
+    "size": Column("integer", "weights in the layer"),
+    "masks": Column("integer", "number of masks N"),
+    "votes": Column("integer", "a weight is here if exactly this many masks keep it"),
+    "weights": Column("integer", "how many weights have this many votes"),
+    "share": Column("number", "weights / size"),
+    "expected": Column(
+        "number", "expected weights, if each mask kept as many at random in each layer; exact"
+    ),
+    "sd": Column("number", "exact standard deviation under the same null"),
+    "z": Column("number", "(weights - expected) / sd"),
+    "in_ticket": Column("flag", "whether these weights are in the consensus ticket"),
+}
+
+
+def least_votes(n_masks: int, *, threshold: Fraction) -> int:
+    """Return the least number of votes v with v / N >= threshold, decided by integers.
+
+    Parameters
+    ----------
+    n_masks
+        N.
+    threshold
+        In (0, 1].
+
+    Returns
+    -------
+    int
+
+    Examples
+    --------
+    >>> least_votes(5, threshold=Fraction("0.6"))
+    3
+    """
+    return -(-threshold.numerator * n_masks // threshold.denominator)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class Consensus(Table):
+    """The consensus of N masks.
+
+    Parameters
+    ----------
+    least
+        A weight is in the ticket if at least this many masks keep it.
+    ticket
+        The consensus ticket (Paganini & Forde 2020, 4.2).
+    comparands
+        The inputs, one mask each.
+    """
+
+    least: int
+    ticket: Mask
+    comparands: Sequence[Comparand]
+
+    @property
+    def sources(self) -> list[Mask]:
+        """The masks that voted."""
+        return [next(iter(one.masks.values())) for one in self.comparands]
+
+    def to_run(self, run_id: str = "consensus") -> Run:
+        """Return the ticket as a run: dense, then the ticket, with votes and initial weights.
+
+        Parameters
+        ----------
+        run_id
+            Name inside an archive.
+
+        Returns
+        -------
+        Run
+            Its provenance names the parents by digest. Initial weights and what is never pruned
+            are the parents', where all that store them agree.
+        """
+        parents = [one.run for one in self.comparands if one.run is not None]
+        shared_start = len(parents) == len(self.comparands) and _same_start(parents)
+        return Run.from_masks(
+            run_id,
+            [self.ticket],
+            model=_common([run.model for run in parents]),
+            dataset="+".join(dict.fromkeys(run.dataset for run in parents if run.dataset)),
+            method="consensus",
+            votes=_all_votes(self.sources),
+            weights={"initial": parents[0].weights["initial"]} if shared_start else {},
+            others=_common_others(parents) if shared_start else {},
+            provenance={
+                "kind": "consensus",
+                "masks": len(self.comparands),
+                "at_least": self.least,
+                "initial_weights": "the parents' own" if shared_start else "none in common",
+                "parents": [one.record() for one in self.comparands],
+            },
+        )
+
+
+def consensus(
+    *subjects: Subject,
+    threshold: Fraction | str | float | None = None,
+    at_least_votes: int | None = None,
+    iteration: str | int = "last",
+    layers: Sequence[str] = (),
+) -> Consensus:
+    """Count votes over masks and make the consensus ticket.
+
+    Parameters
+    ----------
+    *subjects
+        Runs, masks, or runs with an iteration; one mask is taken of each.
+    threshold
+        Share of the masks that has to keep a weight, in (0, 1]; a decimal text is exact. The
+        default, 1, is the intersection: the prêt-à-porter ticket of Paganini & Forde (2020, 4.2).
+    at_least_votes
+        The same as an exact count.
+    iteration
+        ``last`` or a number.
+    layers
+        Globs of the layers to look at; none means all.
+
+    Returns
+    -------
+    Consensus
+        A row for every layer and number of votes, layers in network order, then the total.
+
+    Raises
+    ------
+    UsageError
+        The threshold cannot be met, or both forms of it are given.
+    InputError
+        Several iterations of one run were selected.
+    LayoutMismatchError
+        The layers differ.
+
+    Notes
+    -----
+    Expectation and standard deviation of every bin are exact for fixed mask sizes and uniform
+    choice within each layer; totals add the layers' means and variances.
+
+    Examples
+    --------
+    >>> masks = [Mask.from_arrays({"fc": bits}) for bits in ([1, 1, 0], [1, 0, 0], [1, 0, 1])]
+    >>> consensus(*masks, threshold="2/3").ticket.layer("fc").tolist()
+    [True, False, False]
+    """
+    chosen = comparands(subjects, iteration=iteration, layers=layers)
+    for one in chosen:
+        if len(one.masks) != 1:
+            raise InputError(
+                f"{len(one.masks)} iterations are selected",
+                code="several-iterations",
+                place=one.label,
+                consequence="a consensus takes one mask of each input",
+                hint="--iteration last",
+            )
+    masks = [next(iter(one.masks.values())) for one in chosen]
+    least = _least(len(masks), threshold, at_least_votes)
+    layout = masks[0].layout
+    histogram = vote_histogram(masks, layout.edges, layout.sizes)
+    return Consensus(
+        schema="maskstat.consensus/1",
+        columns=CONSENSUS_COLUMNS,
+        data=_bins(histogram, masks, least),
+        inputs=[one.record() for one in chosen],
+        parameters={"at_least": least, "masks": len(masks), "null": "uniform within each layer"},
+        least=least,
+        ticket=_ticket(masks, least),
+        comparands=chosen,
+    )
+
+
+def _least(n: int, threshold: Fraction | str | float | None, at_least_votes: int | None) -> int:
+    """Settle how many votes a weight needs."""
+    if threshold is not None and at_least_votes is not None:
+        raise UsageError(
+            "a threshold and a count are both given",
+            code="bad-threshold",
+            place="--threshold",
+            consequence="one of them decides",
+        )
+    if at_least_votes is not None:
+        if not 1 <= at_least_votes <= n:
+            raise UsageError(
+                f"{at_least_votes} votes of {n} masks",
+                code="bad-threshold",
+                place="--at-least",
+                consequence=f"it takes 1 to {n}",
+            )
+        return at_least_votes
+    try:
+        share = Fraction(1 if threshold is None else str(threshold))
+    except (ValueError, ZeroDivisionError):
+        share = Fraction(0)
+    if not 0 < share <= 1:
+        raise UsageError(
+            f"'{threshold}' is no share of the masks",
+            code="bad-threshold",
+            place="--threshold",
+            consequence="it takes a fraction in (0, 1], e.g. 0.6 or 2/3",
+        )
+    return least_votes(n, threshold=share)
+
+
+def _bins(histogram: IntArray, masks: Sequence[Mask], least: int) -> dict[str, list[Cell]]:
+    """One row a layer and number of votes; the last layer is the total."""
+    layout = masks[0].layout
+    n = len(masks)
+    kept = np.stack([mask.kept for mask in masks])
+    moments = [bin_moments(int(size), kept[:, index]) for index, size in enumerate(layout.sizes)]
+    means = np.stack([mean for mean, _ in moments])
+    variances = np.stack([np.diag(covariance) for _, covariance in moments])
+    weights = np.vstack([histogram, histogram.sum(axis=0)]).reshape(-1)
+    expected = np.vstack([means, means.sum(axis=0)]).reshape(-1)
+    sd = np.sqrt(np.maximum(np.vstack([variances, variances.sum(axis=0)]), 0)).reshape(-1)
+    sizes = np.repeat([*layout.sizes.tolist(), layout.size], n + 1)
+    votes = np.tile(np.arange(n + 1), len(layout.layers) + 1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        z = np.where(sd > 1e-9 * np.sqrt(sizes), (weights - expected) / sd, np.nan)
+    return {
+        "layer": [name for name in (*layout.names, "total") for _ in range(n + 1)],
+        "size": sizes.tolist(),
+        "masks": [n] * votes.size,
+        "votes": votes.tolist(),
+        "weights": weights.tolist(),
+        "share": (weights / sizes).tolist(),
+        "expected": expected.tolist(),
+        "sd": sd.tolist(),
+        "z": z.tolist(),
+        "in_ticket": (votes >= least).tolist(),
+    }
+
+
+def _ticket(masks: Sequence[Mask], least: int) -> Mask:
+    layout = masks[0].layout
+    words = np.concatenate(
+        [
+            at_least(bit_slices([mask.words(*tile) for mask in masks]), least)
+            for tile in tiles(layout.n_words, TILE_WORDS)
+        ]
+    )
+    return Mask(layout, Words(words), label="consensus", iteration=1)
+
+
+def _all_votes(masks: Sequence[Mask]) -> np.ndarray:
+    """Votes of every weight in layout order, without the padding."""
+    layers = []
+    for layer in masks[0].layout.layers:
+        stop = layer.word_offset + layer.n_words
+        layers.append(vote_counts(masks, layer.word_offset, stop)[: layer.size])
+    return np.concatenate(layers)
+
+
+def _common(values: Sequence[str]) -> str:
+    return values[0] if values and len(set(values)) == 1 else ""
+
+
+def _same_start(runs: Sequence[Run]) -> bool:
+    """Tell whether all runs store the same initial weights for the layers of the ticket."""
+    if any("initial" not in run.weights for run in runs):
+        return False
+    first = runs[0].weight("initial")
+    return all(np.array_equal(first, run.weight("initial")) for run in runs[1:])
+
+
+def _common_others(runs: Sequence[Run]) -> dict[str, np.ndarray]:
+    if any("initial" not in run.others for run in runs):
+        return {}
+    return {"initial": np.asarray(runs[0].others["initial"][:], np.float32)}

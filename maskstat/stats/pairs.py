@@ -1,0 +1,275 @@
+"""Pairs of masks: which ones are compared, and the counts that every statistic starts from."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from maskstat.bits import IntArray, pair_counts
+from maskstat.errors import NotFoundError, UsageError
+from maskstat.layout import Layout
+from maskstat.mask import Mask
+from maskstat.run import Run
+from maskstat.selection import parse_iterations
+
+__all__ = ["Comparand", "PairCounts", "Subject", "comparands", "count_pairs", "parse_pairs"]
+
+Subject: TypeAlias = Run | Mask | tuple[Run, int | None]
+"""What can be compared: a run, a mask, or a run with the iteration to take."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Comparand:
+    """One input with the masks chosen from it.
+
+    Parameters
+    ----------
+    label
+        What to call it in results.
+    masks
+        Iteration to mask; a mask without an iteration has the key None.
+    run
+        The run it comes from, if any.
+    fixed
+        Whether the iteration was named, so that it is compared with any other.
+    """
+
+    label: str
+    masks: Mapping[int | None, Mask]
+    run: Run | None = None
+    fixed: bool = False
+
+    @property
+    def layout(self) -> Layout:
+        """The layers."""
+        return next(iter(self.masks.values())).layout
+
+    def record(self) -> dict[str, Any]:
+        """Return what identifies it, JSON-ready."""
+        run = self.run
+        return {
+            "path": self.label,
+            "run": run.run_id if run else None,
+            "digest": run.digest or None if run else None,
+            "iterations": [i for i in self.masks if i is not None],
+        }
+
+
+def comparands(
+    subjects: Sequence[Subject], *, iteration: str | int = "last", layers: Sequence[str] = ()
+) -> list[Comparand]:
+    """Choose the masks of each subject, all over the same layers in the same order.
+
+    Parameters
+    ----------
+    subjects
+        Runs, masks, or runs with an iteration.
+    iteration
+        ``last``, ``all``, a number or a range ``A-B``; an iteration that comes with a run
+        outranks it.
+    layers
+        Globs of the layers to look at; none means all.
+
+    Returns
+    -------
+    list of Comparand
+
+    Raises
+    ------
+    LayoutMismatchError
+        The layers differ.
+    NotFoundError
+        A run has no such iteration, or no layer has such a name.
+    """
+    chosen = [_choose(subject, str(iteration)) for subject in subjects]
+    first = chosen[0]
+    names = first.layout.names
+    if layers:
+        names = tuple(names[index] for index in first.layout.select(layers))
+    return [_over(one, first, names) for one in chosen]
+
+
+def _choose(subject: Subject, iteration: str) -> Comparand:
+    if isinstance(subject, Mask):
+        return Comparand(subject.label, {subject.iteration: subject}, fixed=True)
+    run, fixed = subject if isinstance(subject, tuple) else (subject, None)
+    if fixed is not None:
+        return Comparand(run.label, {fixed: run.mask(fixed)}, run, fixed=True)
+    iterations = parse_iterations(iteration, run.n_iterations, place=run.label)
+    # "last" and a single number name one mask of each run, whatever its number.
+    masks: dict[int | None, Mask] = {i: run.mask(i) for i in iterations}
+    return Comparand(run.label, masks, run, fixed=len(iterations) == 1)
+
+
+def _over(one: Comparand, first: Comparand, names: Sequence[str]) -> Comparand:
+    """Bring one comparand to the first's layers; another order is no difference."""
+    layout = first.layout
+    if set(one.layout.names) == set(layout.names) and one.layout != layout:
+        masks = {i: mask.restrict(layout.names) for i, mask in one.masks.items()}
+        one = Comparand(one.label, masks, one.run, one.fixed)
+    layout.require_same(one.layout, place=first.label, other_place=one.label)
+    masks = {i: mask.restrict(names) for i, mask in one.masks.items()}
+    return Comparand(one.label, masks, one.run, one.fixed)
+
+
+_PAIR = re.compile(r"(\d+):(\d+)")
+
+
+def parse_pairs(text: str, n: int) -> list[tuple[int, int]]:
+    """Turn ``all``, ``first`` or ``1:2,1:3`` into index pairs.
+
+    Parameters
+    ----------
+    text
+        ``all`` pairs, the ``first`` input with each other one, or pairs of positions from 1.
+    n
+        How many inputs there are.
+
+    Returns
+    -------
+    list of (int, int)
+        Positions from 0.
+
+    Raises
+    ------
+    UsageError
+        The text is none of these.
+    NotFoundError
+        A position is not there.
+
+    Examples
+    --------
+    >>> parse_pairs("first", 3), parse_pairs("2:3", 3)
+    ([(0, 1), (0, 2)], [(1, 2)])
+    """
+    if text == "all":
+        return list(combinations(range(n), 2))
+    if text == "first":
+        return [(0, second) for second in range(1, n)]
+    pairs: list[tuple[int, int]] = []
+    for word in text.split(","):
+        match = _PAIR.fullmatch(word.strip())
+        if match is None:
+            raise UsageError(
+                f"'{word}' is no pair",
+                code="bad-pairs",
+                place="--pairs",
+                consequence="it takes 'all', 'first', or pairs of positions such as 1:2,1:3",
+            )
+        a, b = int(match[1]), int(match[2])
+        if not (1 <= a <= n and 1 <= b <= n) or a == b:
+            raise NotFoundError(
+                f"there is no pair {word}",
+                code="no-such-input",
+                place="--pairs",
+                consequence=f"the inputs are 1 to {n}",
+            )
+        pairs.append((a - 1, b - 1))
+    return pairs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class PairCounts:
+    """Counts of pairs of masks, layer by layer; P pairs, L layers.
+
+    Parameters
+    ----------
+    layout
+        The layers.
+    comparands
+        The inputs.
+    a, b
+        For each pair the positions of its inputs.
+    iteration_a, iteration_b
+        For each pair the iterations of its masks.
+    sizes : int64 (L,)
+        Weights a layer.
+    kept_a, kept_b, shared : int64 (P, L)
+        Weights kept by the first, the second, both.
+    """
+
+    layout: Layout
+    comparands: Sequence[Comparand]
+    a: list[int]
+    b: list[int]
+    iteration_a: list[int | None]
+    iteration_b: list[int | None]
+    sizes: IntArray
+    kept_a: IntArray
+    kept_b: IntArray
+    shared: IntArray
+
+    @property
+    def union(self) -> IntArray:
+        """Weights kept by either, int64 (P, L)."""
+        return self.kept_a + self.kept_b - self.shared
+
+    def mask_pair(self, pair: int) -> tuple[Mask, Mask]:
+        """Return the two masks of one pair."""
+        return (
+            self.comparands[self.a[pair]].masks[self.iteration_a[pair]],
+            self.comparands[self.b[pair]].masks[self.iteration_b[pair]],
+        )
+
+    def same_run(self, pair: int) -> bool:
+        """Tell whether a pair is two iterations of one run, the one inside the other."""
+        runs = [self.comparands[side[pair]].run for side in (self.a, self.b)]
+        first, second = runs
+        if first is None or second is None:
+            return False
+        return first is second or bool(first.digest and first.digest == second.digest)
+
+
+def count_pairs(inputs: Sequence[Comparand], pairs: Sequence[tuple[int, int]]) -> PairCounts:
+    """Count what the masks of each pair of inputs share, reading every mask once.
+
+    Parameters
+    ----------
+    inputs
+        From `comparands`.
+    pairs
+        Positions in `inputs`. Two inputs are compared at every iteration that both have; inputs
+        with one mask each are compared whatever their iterations.
+
+    Returns
+    -------
+    PairCounts
+    """
+    masks = [(i, t, mask) for i, one in enumerate(inputs) for t, mask in one.masks.items()]
+    masks.sort(key=lambda entry: _order(entry[1]))  # masks that meet become neighbours
+    index = {(i, t): position for position, (i, t, _) in enumerate(masks)}
+    met: list[tuple[int, int | None, int, int | None]] = []
+    for a, b in pairs:
+        met.extend((a, ta, b, tb) for ta, tb in _matching(inputs[a], inputs[b]))
+    met.sort(key=lambda entry: _order(entry[1]))
+    wanted = [(index[a, ta], index[b, tb]) for a, ta, b, tb in met]
+    layout = inputs[0].layout
+    kept = np.stack([mask.kept for _, _, mask in masks])
+    return PairCounts(
+        layout=layout,
+        comparands=inputs,
+        a=[entry[0] for entry in met],
+        iteration_a=[entry[1] for entry in met],
+        b=[entry[2] for entry in met],
+        iteration_b=[entry[3] for entry in met],
+        sizes=layout.sizes,
+        kept_a=kept[[i for i, _ in wanted]] if wanted else kept[:0],
+        kept_b=kept[[j for _, j in wanted]] if wanted else kept[:0],
+        shared=pair_counts([mask for _, _, mask in masks], wanted, layout.edges),
+    )
+
+
+def _order(iteration: int | None) -> int:
+    return -1 if iteration is None else iteration
+
+
+def _matching(a: Comparand, b: Comparand) -> list[tuple[int | None, int | None]]:
+    """Pair the iterations of two inputs."""
+    if a.fixed or b.fixed:
+        return [(ta, tb) for ta in a.masks for tb in b.masks]
+    return [(t, t) for t in a.masks if t in b.masks]
