@@ -1,3 +1,65 @@
-"""Ask which weights pruning kept, and whether that is more alike than chance."""
+"""Ask which weights pruning kept, and whether that is more alike than chance.
+
+Importing this package imports nothing heavy; each public name loads its module when it is used.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from maskstat.archive import verify, write
+    from maskstat.convert import read, read_all
+    from maskstat.errors import MaskstatError
+    from maskstat.mask import Layout, Mask
+    from maskstat.prune import Recipe, prune
+    from maskstat.run import Run
+    from maskstat.stats.compare import compare
+    from maskstat.stats.consensus import consensus
+
+__all__ = [
+    "Layout",
+    "Mask",
+    "MaskstatError",
+    "Recipe",
+    "Run",
+    "__version__",
+    "compare",
+    "consensus",
+    "prune",
+    "read",
+    "read_all",
+    "verify",
+    "write",
+]
+
+_HOME = {
+    "Layout": "maskstat.mask",
+    "Mask": "maskstat.mask",
+    "MaskstatError": "maskstat.errors",
+    "Recipe": "maskstat.prune",
+    "Run": "maskstat.run",
+    "compare": "maskstat.stats.compare",
+    "consensus": "maskstat.stats.consensus",
+    "prune": "maskstat.prune",
+    "read": "maskstat.convert",
+    "read_all": "maskstat.convert",
+    "verify": "maskstat.archive",
+    "write": "maskstat.archive",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'maskstat' has no attribute '{name}'")
+    import importlib
+
+    value = getattr(importlib.import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

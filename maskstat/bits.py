@@ -228,16 +228,14 @@ def pair_counts(
     tile_words = max(1024, min(TILE_WORDS, _STACK_WORDS // len(used)))
     for start, stop in tiles(n_words, tile_words):
         rows = [sources[index].words(start, stop) for index in used]
-        if len(rows) == 2:
-            segment_counts(rows[0] & rows[1], start, edges, totals[0])
+        if len(pairs) == 1:
+            segment_counts(rows[0] & rows[-1], start, edges, totals[0])
             continue
         stack = np.stack(rows)
         for first, seconds, positions in groups:
             partial = np.zeros((positions.size, edges.size - 1), np.int64)
             segment_counts(stack[first] & stack[seconds], start, edges, partial)
             totals[positions] += partial
-    if len(used) == 2:
-        totals[1:] = totals[0]
     return totals
 
 

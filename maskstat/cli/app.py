@@ -125,7 +125,7 @@ def _terminate(signum: int, frame: FrameType | None) -> NoReturn:
 @click.group(cls=MaskstatGroup, context_settings=HELP_SETTINGS)
 @click.version_option(__version__, "-V", "--version", message="maskstat %(version)s")
 def cli() -> None:
-    """Which weights did pruning keep, and is that more alike than chance?
+    r"""Ask which weights pruning kept, and whether that is more alike than chance.
 
     Masks are addressed as FILE, FILE::RUN, FILE@ITERATION or FILE::RUN@ITERATION; '-' is standard
     input or output. Results go to standard output: a table on a terminal, tab-separated into a
@@ -138,7 +138,7 @@ def cli() -> None:
     \b
     Example:
       maskstat prune -o a.h5
-      maskstat prune --vary order --replicate 1 -o b.h5
+      maskstat prune --vary order --run 1 -o b.h5
       maskstat compare a.h5 b.h5
     """
 

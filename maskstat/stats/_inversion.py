@@ -7,14 +7,15 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from maskstat.stats._lattice import lattice, tilted_cells
-from maskstat.stats.hypergeometric import moments, support
+from maskstat.stats._lattice import lattice, tilted_cells, width
+from maskstat.stats.hypergeometric import moments
 
 __all__ = ["log_pmf_and_above"]
 
 Floats = NDArray[np.float64]
 
-_ROWS_AT_ONCE = 512  # pairs times layers
+_ROWS_AT_ONCE = 4096  # pairs times layers
+_LATTICES_AT_ONCE = 128
 _LARGEST_TILT = 80.0  # reaches the edge of any support up to 2**53
 _NEGLIGIBLE = 37.0
 
@@ -25,7 +26,7 @@ def log_pmf_and_above(x: Floats, N: Floats, a: Floats, b: Floats) -> tuple[Float
     Parameters
     ----------
     x
-        Totals within the support and not below the mean, shape (pairs,).
+        Totals within the support, above its lowest, not below the mean; shape (pairs,).
     N, a, b
         Sizes, shape (pairs, layers).
 
@@ -34,6 +35,10 @@ def log_pmf_and_above(x: Floats, N: Floats, a: Floats, b: Floats) -> tuple[Float
     tuple of numpy.ndarray
         float64, shape (pairs,).
     """
+    # The complements of both masks overlap less by a + b - N: every support starts at 0.
+    crowded = a > N - b
+    x = x - np.where(crowded, a - (N - b), 0.0).sum(axis=-1)
+    a, b = np.where(crowded, N - a, a), np.where(crowded, N - b, b)
     at_x = np.empty_like(x)
     above = np.empty_like(x)
     step = max(1, _ROWS_AT_ONCE // max(N.shape[-1], 1))
@@ -44,7 +49,7 @@ def log_pmf_and_above(x: Floats, N: Floats, a: Floats, b: Floats) -> tuple[Float
 
 
 def _invert(x: Floats, N: Floats, a: Floats, b: Floats) -> tuple[Floats, Floats]:
-    """Sum the tilted generating function over the nodes of one circle for each pair.
+    """Sum the tilted generating function over the nodes of one circle for each pair; a + b <= N.
 
     With tilt t and M nodes s = t + 2 pi i j / M, P(X = x) is the mean of E[e**(s (X - x))], and
     P(X > x) the mean of E[e**(s (X - x))] / (e**s - 1), but for terms that come around the circle.
@@ -55,28 +60,46 @@ def _invert(x: Floats, N: Floats, a: Floats, b: Floats) -> tuple[Floats, Floats]
     # A circle has room for 12 standard deviations and for Poisson tails.
     nodes = 2 * np.ceil(6 * np.sqrt(variance) + 20) + 1
     arc = 2 * math.pi / nodes
-    law = lattice(N.ravel(), a.ravel(), b.ravel(), np.repeat(tilt, N.shape[-1]))
-    center = law.center.reshape(N.shape).sum(axis=-1)
-    log_scale = law.log_scale.reshape(N.shape).sum(axis=-1) + tilt * (center - x)
-    turn = np.exp(1j * (np.repeat(arc, N.shape[-1])[:, None] * law.offset))
-    power = law.weight.astype(np.complex128)
-    at_x = np.zeros_like(x)
-    above = np.zeros_like(x)
-    for j in range(_nodes_needed(variance, nodes)):
-        angle = arc * j
-        value = power.sum(axis=-1).reshape(N.shape).prod(axis=-1)
-        value *= np.exp(1j * (angle * (center - x)))
-        # Nodes come in conjugate pairs; a smaller circle of the same batch may end earlier.
-        value *= np.where(2 * j < nodes, 1.0 if j == 0 else 2.0, 0.0)
-        at_x += value.real
-        above += (value / np.expm1(tilt + 1j * angle)).real
-        power *= turn
+    needed = _nodes_needed(variance, nodes)
+    center, log_scale, layers = _generating_functions(N, a, b, tilt, arc, needed)
+    log_scale += tilt * (center - x)
+    node = np.arange(layers.shape[-1])
+    angle = arc[:, None] * node
+    value = layers.prod(axis=1) * np.exp(1j * (angle * (center - x)[:, None]))
+    # Nodes come in conjugate pairs. Past the needed ones a thinned lattice repeats itself.
+    value *= np.where(node < needed[:, None], np.where(node == 0, 1.0, 2.0), 0.0)
+    at_x = value.real.sum(axis=-1)
+    above = (value / np.expm1(tilt[:, None] + 1j * angle)).real.sum(axis=-1)
     return _to_logs(at_x / nodes, above / nodes, log_scale, tilt * nodes)
 
 
-def _to_logs(
-    at_x: Floats, above: Floats, log_scale: Floats, wrap: Floats
-) -> tuple[Floats, Floats]:
+def _generating_functions(
+    N: Floats, a: Floats, b: Floats, tilt: Floats, arc: Floats, needed: Floats
+) -> tuple[Floats, Floats, NDArray[np.complex128]]:
+    """Return the centers' and scales' sums over layers, and E[e**(s (X - center))] / scale.
+
+    The last has shape (pairs, layers, nodes). Layers of similar width share a lattice.
+    """
+    shape = N.shape
+    N, a, b = (v.ravel() for v in (N, a, b))
+    tilt, arc, needed = (np.repeat(v, shape[-1]) for v in (tilt, arc, needed))
+    value = np.ones((tilt.size, int(needed.max())), dtype=np.complex128)
+    center, log_scale = np.empty_like(tilt), np.empty_like(tilt)
+    order = np.argsort(width(N, a, b, tilt))
+    for start in range(0, order.size, _LATTICES_AT_ONCE):
+        i = order[start : start + _LATTICES_AT_ONCE]
+        law = lattice(N[i], a[i], b[i], tilt[i])
+        center[i], log_scale[i] = law.center, law.log_scale
+        turn = np.exp(1j * (arc[i, None] * law.offset))
+        power = law.weight.astype(np.complex128)
+        for j in range(int(needed[i].max())):
+            value[i, j] = power.sum(axis=-1)
+            power *= turn
+    centers, log_scales = (v.reshape(shape).sum(axis=-1) for v in (center, log_scale))
+    return centers, log_scales, value.reshape(*shape, -1)
+
+
+def _to_logs(at_x: Floats, above: Floats, log_scale: Floats, wrap: Floats) -> tuple[Floats, Floats]:
     """Put the scale back and take away what came around: P(X <= x) e**-wrap / (1 - e**-wrap)."""
     with np.errstate(divide="ignore", invalid="ignore"):
         log_at_x = log_scale + np.log(at_x)
@@ -87,7 +110,7 @@ def _to_logs(
     return np.minimum(log_at_x, 0.0), np.minimum(log_above, 0.0)
 
 
-def _nodes_needed(variance: Floats, nodes: Floats) -> int:
+def _nodes_needed(variance: Floats, nodes: Floats) -> Floats:
     """Count the nodes of the half circle on which the generating function is not negligible.
 
     A hypergeometric is a sum of independent 0-1 variables, so its characteristic function at
@@ -95,26 +118,27 @@ def _nodes_needed(variance: Floats, nodes: Floats) -> int:
     """
     cosine = 1 - _NEGLIGIBLE / np.maximum(0.8 * variance, 1e-9)
     angle = np.arccos(np.maximum(cosine, -1.0))
-    return int(np.minimum(np.ceil(angle * nodes / (2 * math.pi)) + 1, (nodes + 1) / 2).max())
+    needed: Floats = np.minimum(np.ceil(angle * nodes / (2 * math.pi)) + 1, (nodes + 1) / 2)
+    return needed
 
 
 def _saddle(x: Floats, N: Floats, a: Floats, b: Floats) -> Floats:
-    """Return the tilt whose mean is about x, but at least about 1/sd: there is a pole at 0."""
-    _, variance, _ = moments(N, a, b)
-    sd = np.sqrt(variance.sum(axis=-1))
-    _, high = support(N, a, b)
-    target = np.minimum(x, high.sum(axis=-1) - 0.3)
-    low = 1.0 / np.maximum(sd, 1.0)
-    top = np.full_like(x, _LARGEST_TILT)
-    tilt = low.copy()
+    """Return the tilt that moves the mean to about x, at least about 1/sd: there is a pole at 0.
+
+    Newton's method on the logit of the mean within the support, which is nearly linear in the tilt.
+    """
+    variance = moments(N, a, b)[1].sum(axis=-1)
+    highest = np.minimum(a, b).sum(axis=-1)
+    target = np.minimum(x, highest - np.maximum(0.3, np.spacing(highest)))
+    goal = np.log(target / (highest - target))
+    least = 1.0 / np.maximum(np.sqrt(variance), 1.0)
+    tilt = least.copy()
     for _ in range(100):
-        mode, spread = tilted_cells(N, a, b, tilt[:, None])
-        short = target - mode.sum(axis=-1)
-        spread = np.maximum(spread.sum(axis=-1), 1e-3)
-        low = np.where(short > 0, tilt, low)
-        top = np.where(short > 0, top, tilt)
-        if np.all((np.abs(short) <= 0.05 * np.sqrt(spread) + 0.01) | (top - low < 1e-6 * top)):
+        mean, slope = (v.sum(axis=-1) for v in tilted_cells(N, a, b, tilt[:, None]))
+        beyond = np.maximum(highest - mean, np.spacing(highest))
+        step = (goal - np.log(mean / beyond)) * mean * beyond / (highest * slope)
+        moved = np.clip(tilt + np.clip(step, -4.0, 4.0), least, _LARGEST_TILT)
+        if np.all(np.abs(moved - tilt) * np.sqrt(slope) <= 0.05):
             break
-        newton = tilt + short / spread
-        tilt = np.where((newton > low) & (newton < top), newton, 0.5 * (low + top))
-    return tilt
+        tilt = moved
+    return np.asarray(tilt)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from maskstat.stats.hypergeometric import log_pmf, support
 
-__all__ = ["Lattice", "lattice", "tilted_cells"]
+__all__ = ["Lattice", "lattice", "tilted_cells", "width"]
 
 Floats = NDArray[np.float64]
 
@@ -59,21 +59,16 @@ def lattice(N: Floats, a: Floats, b: Floats, tilt: Floats) -> Lattice:
     Lattice
         Points cover all but about 1e-17 of the tilted law.
     """
-    low, high = support(N, a, b)
-    mode, variance = tilted_cells(N, a, b, tilt)
-    center = np.clip(np.rint(mode), low, high)
-    sd = np.sqrt(variance)
-    step = np.maximum(1.0, np.floor(sd / 3.0))
-    below = np.ceil(np.minimum(9.0 * sd + 6.0, center - low) / step)
-    above = np.ceil(np.minimum(9.5 * sd + 18.0, high - center) / step)
+    center, step, below, above = _extent(N, a, b, tilt)
     index = np.arange(-below.max(initial=0.0), above.max(initial=0.0) + 1.0)
     offset = index * step[:, None]
     x = center[:, None] + offset
     sizes = N[:, None], a[:, None], b[:, None]
     log_center = log_pmf(center, N, a, b)
-    wanted = (x >= low[:, None]) & (x <= high[:, None])
-    log_weight = log_pmf(np.where(wanted, x, center[:, None]), *sizes) - log_center[:, None]
-    weight = np.where(wanted, np.exp(log_weight + tilt[:, None] * offset), 0.0)
+    wanted = (index >= -below[:, None]) & (index <= above[:, None])
+    log_weight = log_pmf(x, *sizes) - log_center[:, None]
+    log_weight += np.where(wanted, tilt[:, None] * offset, -np.inf)
+    weight = np.exp(log_weight)
     return Lattice(
         center=center,
         step=step,
@@ -81,6 +76,12 @@ def lattice(N: Floats, a: Floats, b: Floats, tilt: Floats) -> Lattice:
         log_scale=log_center + np.log(step),
         weight=weight,
     )
+
+
+def width(N: Floats, a: Floats, b: Floats, tilt: Floats) -> Floats:
+    """Return how many points `lattice` needs for each row; similar rows make small lattices."""
+    _, _, below, above = _extent(N, a, b, tilt)
+    return below + above + 1
 
 
 def tilted_cells(N: Floats, a: Floats, b: Floats, tilt: Floats) -> tuple[Floats, Floats]:
@@ -95,7 +96,7 @@ def tilted_cells(N: Floats, a: Floats, b: Floats, tilt: Floats) -> tuple[Floats,
     -------
     tuple of numpy.ndarray
         The real x where the 2 x 2 table has odds ratio e**tilt, and the inverse of the sum of
-        its inverse cells.
+        its inverse cells, which is also the derivative of x by the tilt.
 
     Notes
     -----
@@ -112,5 +113,17 @@ def tilted_cells(N: Floats, a: Floats, b: Floats, tilt: Floats) -> tuple[Floats,
         x = 2 * w * a * b / (linear + root)
     x = np.clip(np.where(np.isfinite(x), x, low), low, high)
     cells = (x, a - x, b - x, rest + x)
-    inverse = sum(1.0 / np.maximum(cell, 0.5) for cell in cells)
+    inverse = sum(1.0 / np.maximum(cell, 1e-30) for cell in cells)
     return x, np.where(low == high, 0.0, 1.0 / inverse)
+
+
+def _extent(N: Floats, a: Floats, b: Floats, tilt: Floats) -> tuple[Floats, Floats, Floats, Floats]:
+    """Return center, step, and how many points lie below and above the center."""
+    low, high = support(N, a, b)
+    mode, variance = tilted_cells(N, a, b, tilt)
+    center = np.clip(np.rint(mode), low, high)
+    sd = np.sqrt(variance)
+    step = np.maximum(1.0, np.floor(sd / 3.0))
+    below = np.floor(np.minimum(9.0 * sd + 6.0, center - low) / step)
+    above = np.floor(np.minimum(9.5 * sd + 18.0, high - center) / step)
+    return center, step, below, above

@@ -221,9 +221,7 @@ def bins_omnibus(observed: ArrayLike, moments: BinMoments) -> Omnibus:
     z = (np.add.reduceat(counts, starts) - mean)[tested] / sd
     statistic = max(0.0, float(z @ np.linalg.solve(cov / np.outer(sd, sd), z)))
     log_p = chi_square_log_sf(statistic, tested.size)
-    return Omnibus(
-        statistic=statistic, df=int(tested.size), log10_p=log_p / _LOG_10, groups=groups
-    )
+    return Omnibus(statistic=statistic, df=int(tested.size), log10_p=log_p / _LOG_10, groups=groups)
 
 
 def bin_log_p(observed: float, mean: float, sd: float) -> float | None:

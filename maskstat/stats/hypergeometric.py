@@ -250,7 +250,7 @@ def _log_pmf(x: Floats, N: Floats, a: Floats, b: Floats) -> Floats:
 
 
 def _upper_tails(x: Floats, N: Floats, a: Floats, b: Floats) -> tuple[Floats, Floats]:
-    """Return ln P(X >= x) and ln P(X > x) for one-dimensional x in the support, from the mean up."""
+    """Return ln P(X >= x) and ln P(X > x) for flat x in the support, from the mean up."""
     log_p = _log_pmf(x, N, a, b)
     only_a, only_b, neither = a - x, b - x, (N - a) - (b - x)
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -17,18 +17,23 @@ import math
 from dataclasses import dataclass
 from itertools import accumulate
 from operator import mul
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from maskstat.stats.roots import increasing_root
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 __all__ = ["IntersectionPaths", "Path"]
 
 Floats: TypeAlias = NDArray[np.float64]
 
+_SMALLEST = 1e-300
 _SMALLEST_R = 1e-25
+_LOWEST_R = -1.0 + 2.0**-52
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,36 +106,35 @@ class IntersectionPaths:
         given_x = np.sqrt(np.diag(np.linalg.inv(curvature)))
         return given_x, 1.0 / np.sqrt(diagonal)
 
-    def _root(self, function: _Function, *, above: bool) -> float:
+    def _root(self, function: Callable[[float], float], *, above: bool) -> float:
         if above:
             return increasing_root(function, _SMALLEST_R, self._largest_r, geometric=True)
-        return increasing_root(function, -1.0, 0.0)
+        return increasing_root(function, _LOWEST_R, 0.0)
 
-    def _products(self, r: float) -> list[float]:
-        """Return p_1, p_1 p_2, ... at r."""
-        factors = (
-            max(kept - r * dropped, 0.0)
+    def _factors(self, r: float) -> list[float]:
+        """Return p_1, ..., p_k at r."""
+        return [
+            max(kept - r * dropped, _SMALLEST)
             for kept, dropped in zip(self._kept, self._dropped, strict=True)
-        )
-        return list(accumulate(factors, mul))
+        ]
 
     def _intersection(self, r: float) -> float:
-        return self.N * (r + self._products(r)[-1]) / (1.0 + r)
+        return self.N * (r + math.prod(self._factors(r))) / (1.0 + r)
 
     def _tilt(self, r: float) -> float:
-        product = self._products(r)[-1]
-        if product == 0.0:
-            return math.inf if r > 0 else -math.inf
-        return math.log1p(r / product) if r > -product else -math.inf
+        if r == 0.0:
+            return 0.0
+        log_ratio = math.log(abs(r)) - sum(math.log(p) for p in self._factors(r))
+        if r < 0:
+            return math.log1p(-math.exp(log_ratio)) if log_ratio < 0 else -math.inf
+        return log_ratio + math.log1p(math.exp(-log_ratio)) if log_ratio > 0 else math.log1p(math.exp(log_ratio))
 
     def _path(self, r: float) -> Path:
-        products = self._products(r)
+        factors = self._factors(r)
+        products = list(accumulate(factors, mul))
         product, whole = products[-1], 1.0 + r
         running = np.array([self.N * (r + p) / whole for p in products])
-        odds = sum(
-            dropped / max(kept - r * dropped, 1e-300)
-            for kept, dropped in zip(self._kept, self._dropped, strict=True)
-        )
+        odds = sum(dropped / p for dropped, p in zip(self._dropped, factors, strict=True))
         spread = (1.0 - product - product * odds * whole) * (r + product)
         variance = self.N * spread / (whole * whole * (1.0 + r * odds)) if spread > 0 else 0.0
         return Path(running=running, tilt=self._tilt(r), sd=math.sqrt(max(variance, 0.0)))

@@ -1,8 +1,8 @@
 """Sums of smooth log-concave probabilities over thinned lattices, and tails put together from them.
 
-A sum over integers of a smooth unimodal term with standard deviation s may be taken over every
-h-th integer, times h: its relative error is the term's characteristic function at 2 pi / h, below
-exp(-s^2 (1 - cos(2 pi / h))) for the laws used here, which is under 1e-30 for h = s / 2.
+A sum over integers of terms like a sum of independent coin flips, with standard deviation s, may be
+taken over every h-th integer, times h: the relative error is the terms' characteristic function at
+2 pi / h, at most exp(-s^2 (1 - cos(2 pi / h))).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ __all__ = ["LogTails", "Mixture", "join_tails", "log_sum", "outside", "thinned"]
 
 Floats: TypeAlias = NDArray[np.float64]
 
-_THINNED_FROM = 3  # a step of 2 would have to serve terms too narrow for it
+_THINNING = 45.0  # a thinned sum may be wrong by e**-45
 
 
 class LogTails(NamedTuple):
@@ -127,7 +127,7 @@ def join_tails(log_below: float, log_at: float, log_above: float) -> LogTails:
     from_x = float(np.logaddexp(log_at, log_above))
     le = to_x if to_x <= log_above else _complement(log_above)
     ge = from_x if from_x <= log_below else _complement(log_below)
-    return LogTails(min(0.0, le), min(0.0, ge), min(0.0, log_at))
+    return LogTails(min(0.0, le), min(0.0, ge), min(0.0, float(log_at)))
 
 
 def log_sum(log_terms: Floats) -> Floats:
@@ -149,8 +149,8 @@ def log_sum(log_terms: Floats) -> Floats:
         return np.asarray(shift + np.log(np.exp(log_terms - shift).sum(axis=0)))
 
 
-def thinned(start: float, stop: float, sd: float, *, parts: float = 2.0) -> tuple[Floats, float]:
-    """Return lattice points from start to stop and their step.
+def thinned(start: float, stop: float, sd: float, *, bandwidth: float = 0.0) -> tuple[Floats, float]:
+    """Return the lattice points from start to stop that a sum needs, and their step.
 
     Parameters
     ----------
@@ -158,8 +158,8 @@ def thinned(start: float, stop: float, sd: float, *, parts: float = 2.0) -> tupl
         Whole numbers, both included as far as the step allows.
     sd
         Standard deviation of the narrowest term to be summed.
-    parts
-        Points per standard deviation.
+    bandwidth
+        Largest frequency w, in radians, of a factor exp(i w x) that the terms will get.
 
     Returns
     -------
@@ -170,11 +170,11 @@ def thinned(start: float, stop: float, sd: float, *, parts: float = 2.0) -> tupl
     --------
     >>> points, step = thinned(0, 20, 12.0)
     >>> points.tolist(), step
-    ([0.0, 6.0, 12.0, 18.0], 6.0)
+    ([0.0, 7.0, 14.0], 7.0)
     """
-    step = float(math.floor(sd / parts))
-    if step < _THINNED_FROM:
-        step = 1.0
+    cosine = 1.0 - _THINNING / (sd * sd) if sd > 0 else -math.inf
+    step = 2.0 * math.pi / (math.acos(cosine) + bandwidth) if cosine > -1 else 1.0
+    step = max(1.0, float(math.floor(step)))
     return np.arange(start, stop + 1.0, step), step
 
 

@@ -1,4 +1,4 @@
-"""Is the overlap of two masks in one layer more, or less, than chance?
+"""Tell an overlap of two masks in one layer from chance.
 
 p-values are log10, since at these sizes p itself underflows. Significant means p <= alpha, and for
 the default two-sided p that is the same as lying outside `interval`, exactly.

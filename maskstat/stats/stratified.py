@@ -1,4 +1,4 @@
-"""Is the total overlap of two networks more than chance, layer sizes being what they are?
+"""Tell a total overlap of two networks from chance, layer sizes being what they are.
 
 Under the layer-stratified null the overlaps of the layers are independent hypergeometrics. The law
 of their sum is inverted exactly from its generating function: along a circle through the saddle
@@ -296,9 +296,7 @@ def _rows(N: ArrayLike, a: ArrayLike, b: ArrayLike) -> tuple[tuple[int, ...], Fl
     return stacked.shape[:-2], stacked.reshape(-1, *stacked.shape[-2:])
 
 
-def _total(
-    x: ArrayLike, N: ArrayLike, a: ArrayLike, b: ArrayLike
-) -> tuple[Floats, Floats, Floats]:
+def _total(x: ArrayLike, N: ArrayLike, a: ArrayLike, b: ArrayLike) -> tuple[Floats, Floats, Floats]:
     """Return ln P(X <= x), ln P(X >= x) and ln P(X = x) of total overlaps."""
     shape, rows = _rows(N, a, b)
     Ns, as_, bs = np.moveaxis(rows, -1, 0)
@@ -342,7 +340,8 @@ def _totals(x: Floats, N: Floats, a: Floats, b: Floats) -> tuple[Floats, Floats,
 
 def _several(x: Floats, N: Floats, a: Floats, b: Floats) -> tuple[Floats, Floats, Floats]:
     """Do the same inside the support; lower tails by reflection X -> sum of a - X."""
-    upper = x >= moments(N, a, b)[0].sum(axis=-1)
+    lowest = support(N, a, b)[0].sum(axis=-1)
+    upper = (x > lowest) & (x >= moments(N, a, b)[0].sum(axis=-1))
     y = np.where(upper, x, a.sum(axis=-1) - x)
     at_x, above = log_pmf_and_above(y, N, a, np.where(upper[:, None], b, N - b))
     near = np.minimum(np.logaddexp(at_x, above), 0.0)

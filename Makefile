@@ -1,0 +1,39 @@
+# Two commands do everything on a fresh machine: `make demo` and `make test`.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+PIP = $(BIN)/python -m pip --disable-pip-version-check
+
+.PHONY: demo demo-smoke test test-all lint types bench clean
+
+$(VENV)/.run: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) install --quiet --constraint constraints.txt --editable '.[torch]'
+	touch $@
+
+$(VENV)/.dev: $(VENV)/.run
+	$(PIP) install --quiet --constraint constraints.txt --editable '.[torch,dev]'
+	touch $@
+
+demo: $(VENV)/.run  ## five tickets from one initialization, compared: see demo/
+	PATH="$(abspath $(BIN)):$$PATH" sh docs/demo.sh demo
+
+demo-smoke: $(VENV)/.run
+	PATH="$(abspath $(BIN)):$$PATH" sh docs/demo.sh demo --epochs 2 --iterations 3
+
+test: lint types $(VENV)/.dev  ## lint, types and the tests, slow ones left out
+	$(BIN)/python -m pytest -n 2
+
+test-all: lint types $(VENV)/.dev
+	$(BIN)/python -m pytest -n 2 -m ''
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.dev
+	$(BIN)/mypy
+
+clean:
+	rm -rf $(VENV) demo build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,65 @@
+"""What a pruning run tells whoever watches it."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+__all__ = ["Progress", "Silent"]
+
+
+class Progress(Protocol):
+    """Receives what happens while a run goes on; all numbers are plain Python."""
+
+    def start(self, *, run_id: str, iterations: int, epochs: int, done: int) -> None:
+        """Begin a run of `iterations` trainings, `done` of which are there already."""
+        ...
+
+    def epoch(
+        self, *, iteration: int, epoch: int, train_loss: float, validation_loss: float
+    ) -> None:
+        """Report one trained epoch, counted from 1."""
+        ...
+
+    def iteration(
+        self,
+        *,
+        iteration: int,
+        kept: int,
+        size: int,
+        validation_accuracy: float,
+        test_accuracy: float,
+        seconds: float,
+    ) -> None:
+        """Report one iteration that was trained, tested and, where asked, published."""
+        ...
+
+    def note(self, text: str) -> None:
+        """Say something in words: that a run was skipped, or where it is continued."""
+        ...
+
+
+class Silent:
+    """A `Progress` that says nothing."""
+
+    def start(self, *, run_id: str, iterations: int, epochs: int, done: int) -> None:
+        """Say nothing."""
+
+    def epoch(
+        self, *, iteration: int, epoch: int, train_loss: float, validation_loss: float
+    ) -> None:
+        """Say nothing."""
+
+    def iteration(
+        self,
+        *,
+        iteration: int,
+        kept: int,
+        size: int,
+        validation_accuracy: float,
+        test_accuracy: float,
+        seconds: float,
+    ) -> None:
+        """Say nothing."""
+
+    def note(self, text: str) -> None:
+        """Say nothing."""

@@ -1,0 +1,382 @@
+"""Weights that all of k masks keep, and weights that none keeps: exact tails at any size and k.
+
+The masks are independent and uniform given their sizes. |M_1 & ... & M_i| given |M_1 & ... &
+M_{i-1}| is hypergeometric, so the intersection is the end of a chain of k - 1 hypergeometric laws.
+The sums over the hidden sizes run over thinned lattices in the window that has mass, a few hundred
+points a level at any N. A weight kept by none is a weight shared by all of the complements.
+"""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from maskstat.stats.hypergeometric import log_pmf
+from maskstat.stats.independent_sum import Law, Sample, sum_log_tails
+from maskstat.stats.intersection_path import IntersectionPaths
+from maskstat.stats.lattice import LogTails, Mixture, log_sum, outside, thinned
+from maskstat.stats.mask_sizes import checked_count, checked_sizes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+__all__ = [
+    "Cumulants",
+    "IntersectionLaw",
+    "cumulants_from_factorial_moments",
+    "kept_by_none_cumulants",
+    "kept_by_none_log_tails",
+    "shared_by_all_cumulants",
+    "shared_by_all_log_tails",
+    "total_kept_by_none_log_tails",
+    "total_shared_by_all_log_tails",
+]
+
+Floats: TypeAlias = NDArray[np.float64]
+
+_REACH_SD = 9.2  # half-width of a window: e**-40 of the mass is outside
+_REACH_CELLS = 20.0  # and so much more, for laws as skew as a Poisson
+_REACH_LOG = 40.0
+
+
+class Cumulants(NamedTuple):
+    """The first four cumulants, exact.
+
+    Parameters
+    ----------
+    mean, variance, third, fourth
+        Rational numbers; ``float()`` rounds them correctly. Over independent layers they add.
+    """
+
+    mean: Fraction
+    variance: Fraction
+    third: Fraction
+    fourth: Fraction
+
+
+def shared_by_all_log_tails(x: int, N: int, sizes: Sequence[int]) -> LogTails:
+    """Return the exact tails of the number of weights that all masks keep.
+
+    Parameters
+    ----------
+    x
+        Weights shared by all, observed.
+    N
+        Weights in the layer, from 1 to 2**53.
+    sizes
+        Weights kept by each mask; their order does not matter.
+
+    Returns
+    -------
+    LogTails
+        ``(ln P(X <= x), ln P(X >= x), ln P(X = x))``; minus infinity where impossible.
+
+    Raises
+    ------
+    UsageError
+        A count is no whole number or does not fit the layer.
+
+    Notes
+    -----
+    Agrees with exact integer inclusion-exclusion to about 1e-13 of the logarithm. Some 10 to
+    100 ms, whatever N.
+
+    Examples
+    --------
+    >>> tails = shared_by_all_log_tails(0, 3, [2, 2, 1])
+    >>> round(math.exp(tails.eq), 12)  # 5/9
+    0.555555555556
+    """
+    N, sizes = checked_sizes(N, sizes)
+    x = checked_count(x, "weights shared by all", low=-N, high=2 * N)
+    return IntersectionLaw(N, sizes).log_tails(x)
+
+
+def kept_by_none_log_tails(x: int, N: int, sizes: Sequence[int]) -> LogTails:
+    """Return the exact tails of the number of weights that no mask keeps.
+
+    Parameters
+    ----------
+    x
+        Weights kept by none, observed.
+    N
+        Weights in the layer, from 1 to 2**53.
+    sizes
+        Weights kept by each mask; their order does not matter.
+
+    Returns
+    -------
+    LogTails
+        ``(ln P(X <= x), ln P(X >= x), ln P(X = x))``; minus infinity where impossible.
+
+    Raises
+    ------
+    UsageError
+        A count is no whole number or does not fit the layer.
+
+    Examples
+    --------
+    >>> tails = kept_by_none_log_tails(0, 2, [1, 1])
+    >>> round(math.exp(tails.eq), 12)
+    0.5
+    """
+    N, sizes = checked_sizes(N, sizes)
+    return shared_by_all_log_tails(x, N, _complements(N, sizes))
+
+
+def total_shared_by_all_log_tails(
+    x: int, layers: Iterable[tuple[int, Sequence[int]]]
+) -> LogTails:
+    """Return the exact tails of the weights shared by all, summed over independent layers.
+
+    Parameters
+    ----------
+    x
+        Weights shared by all masks in all layers together.
+    layers
+        For each layer its number of weights and the masks' sizes in it, which stay fixed.
+
+    Returns
+    -------
+    LogTails
+        ``(ln P(X <= x), ln P(X >= x), ln P(X = x))``.
+
+    Raises
+    ------
+    UsageError
+        A count is no whole number or does not fit its layer.
+
+    Notes
+    -----
+    Not a saddlepoint approximation: the layers' exact laws are put together by numerical inversion
+    of their generating function (`maskstat.stats.independent_sum`), which agrees with exact
+    convolution to 1e-11 of the logarithm. With two masks it is the stratified test of a pair.
+
+    Examples
+    --------
+    >>> tails = total_shared_by_all_log_tails(2, [(2, [1, 1]), (2, [1, 1])])
+    >>> round(math.exp(tails.ge), 12)
+    0.25
+    """
+    laws = [IntersectionLaw(*checked_sizes(N, sizes)) for N, sizes in layers]
+    return sum_log_tails(checked_count(x, "weights shared by all"), laws)
+
+
+def total_kept_by_none_log_tails(x: int, layers: Iterable[tuple[int, Sequence[int]]]) -> LogTails:
+    """Return the exact tails of the weights kept by none, summed over independent layers.
+
+    Parameters
+    ----------
+    x
+        Weights that no mask keeps in all layers together.
+    layers
+        For each layer its number of weights and the masks' sizes in it, which stay fixed.
+
+    Returns
+    -------
+    LogTails
+        ``(ln P(X <= x), ln P(X >= x), ln P(X = x))``.
+
+    Raises
+    ------
+    UsageError
+        A count is no whole number or does not fit its layer.
+
+    Examples
+    --------
+    >>> tails = total_kept_by_none_log_tails(2, [(2, [1, 1]), (2, [1, 1])])
+    >>> round(math.exp(tails.ge), 12)
+    0.25
+    """
+    checked = [checked_sizes(N, sizes) for N, sizes in layers]
+    return total_shared_by_all_log_tails(x, [(N, _complements(N, n)) for N, n in checked])
+
+
+def shared_by_all_cumulants(N: int, sizes: Sequence[int]) -> Cumulants:
+    """Return the exact first four cumulants of the number of weights that all masks keep.
+
+    Parameters
+    ----------
+    N
+        Weights in the layer.
+    sizes
+        Weights kept by each mask.
+
+    Returns
+    -------
+    Cumulants
+        As fractions.
+
+    Raises
+    ------
+    UsageError
+        A size does not fit the layer.
+
+    Notes
+    -----
+    From the factorial moments E[X (X-1) ... (X-r+1)] = (N)_r prod_i (n_i)_r / (N)_r, where (n)_r is
+    the falling factorial: a given set of r weights is kept by mask i with chance (n_i)_r / (N)_r.
+
+    Examples
+    --------
+    >>> mean, variance, *_ = shared_by_all_cumulants(10, [9, 9, 9, 9])
+    >>> float(mean), float(variance)
+    (6.561, 0.378279)
+    """
+    N, sizes = checked_sizes(N, sizes)
+    moments = []
+    for r in range(1, 5):
+        cells = math.perm(N, r)
+        ways = math.prod(math.perm(n, r) for n in sizes)
+        moments.append(Fraction(ways, cells ** (len(sizes) - 1)) if cells else Fraction(0))
+    return cumulants_from_factorial_moments(*moments)
+
+
+def kept_by_none_cumulants(N: int, sizes: Sequence[int]) -> Cumulants:
+    """Return the exact first four cumulants of the number of weights that no mask keeps.
+
+    Parameters
+    ----------
+    N
+        Weights in the layer.
+    sizes
+        Weights kept by each mask.
+
+    Returns
+    -------
+    Cumulants
+        As fractions.
+
+    Raises
+    ------
+    UsageError
+        A size does not fit the layer.
+
+    Examples
+    --------
+    >>> float(kept_by_none_cumulants(2400, [960] * 5).mean)
+    186.624
+    """
+    N, sizes = checked_sizes(N, sizes)
+    return shared_by_all_cumulants(N, _complements(N, sizes))
+
+
+def cumulants_from_factorial_moments(
+    first: Fraction, second: Fraction, third: Fraction, fourth: Fraction
+) -> Cumulants:
+    """Return cumulants from factorial moments.
+
+    Parameters
+    ----------
+    first, second, third, fourth
+        E[X], E[X(X-1)], E[X(X-1)(X-2)] and the next.
+
+    Returns
+    -------
+    Cumulants
+        Exact.
+
+    Examples
+    --------
+    >>> poisson = cumulants_from_factorial_moments(*(Fraction(2) ** r for r in range(1, 5)))
+    >>> [int(c) for c in poisson]
+    [2, 2, 2, 2]
+    """
+    m1 = first
+    m2 = second + first
+    m3 = third + 3 * second + first
+    m4 = fourth + 6 * third + 7 * second + first
+    return Cumulants(
+        m1,
+        m2 - m1**2,
+        m3 - 3 * m2 * m1 + 2 * m1**3,
+        m4 - 4 * m3 * m1 - 3 * m2**2 + 12 * m2 * m1**2 - 6 * m1**4,
+    )
+
+
+class IntersectionLaw(Law):
+    """The law of the number of weights of one layer that all masks keep.
+
+    Parameters
+    ----------
+    N
+        Weights in the layer.
+    sizes
+        Weights kept by each mask, checked.
+    """
+
+    def __init__(self, N: int, sizes: tuple[int, ...]) -> None:
+        self.N = N
+        # A mask that keeps everything changes nothing.
+        self.sizes = tuple(sorted(n for n in sizes if n < N))
+        self.lowest = max(0, N - sum(N - n for n in self.sizes))
+        self.highest = min(self.sizes, default=N)
+        if self.lowest < self.highest:
+            self._paths = IntersectionPaths(N, self.sizes)
+
+    def centre(self, tilt: float) -> float:
+        """Return about the mean of the law when every x is weighted by exp(tilt x)."""
+        return float(self._paths.under(tilt).running[-1])
+
+    def sample(self, tilt: float) -> Sample:
+        """Return the law where the tilted law has mass."""
+        path = self._paths.under(tilt)
+        centre = float(path.running[-1])
+        x, step = self.tilted_lattice(centre, path.sd)
+        mixture = self._mixture(centre, x[0], x[-1])
+        return Sample(x, mixture.log_pmf(x) + math.log(step))
+
+    def log_tails(self, x: int) -> LogTails:
+        """Return the tails at x."""
+        trivial = outside(x, self.lowest, self.highest)
+        if trivial is not None:
+            return trivial
+        path = self._paths.to(self.inside(x))
+        tilt, reach = abs(path.tilt), _REACH_SD * path.sd + _REACH_CELLS
+        # Far from the mean, the tail across it is nearly certain and need not be summed.
+        certain = tilt * path.sd * path.sd > 2.5 * path.sd + 20.0
+        outward = min(reach, _REACH_LOG / tilt + 2.0) if tilt else reach
+        inward = 1.0 if certain else reach
+        upper = path.tilt > 0
+        low, high = (inward, outward) if upper else (outward, inward)
+        mixture = self._mixture(x, x - low, x + high)
+        return mixture.tails(x, below=not (certain and upper), above=not certain or upper)
+
+    def _mixture(self, x: float, low: float, high: float) -> Mixture:
+        """Return the law of |M_1 & ... & M_{k-1}|, as far as it matters for X from low to high."""
+        N, n = float(self.N), self.sizes
+        m, log_weight = np.array([float(n[0])]), np.zeros(1)
+        windows = self._windows(x, low, high) if len(n) > 2 else []
+        for size, (start, stop, sd) in zip(n[1:-1], windows, strict=True):
+            points, step = thinned(start, stop, sd)
+            move = log_pmf(points[None, :], N, m[:, None], float(size))
+            m, log_weight = points, log_sum(log_weight[:, None] + move) + math.log(step)
+        return Mixture(m, log_weight, N, float(n[-1]))
+
+    def _windows(self, x: float, low: float, high: float) -> list[tuple[float, float, float]]:
+        """Return first and last size and the narrowest sd of every hidden level.
+
+        The hidden sizes and X have mass in an ellipse around the path to x; it is covered at five
+        values of X, from the lowest to the highest.
+        """
+        starts, stops, sds = [], [], []
+        for way, share in ((-1.0, 0.0), (-0.71, 0.71), (0.0, 1.0), (0.71, 0.71), (1.0, 0.0)):
+            at = x + way * ((high - x) if way > 0 else (x - low))
+            path = self._paths.to(self.inside(at))
+            given_x, given_neighbours = self._paths.hidden_spread(path.running)
+            reach = share * _REACH_SD * given_x + _REACH_CELLS
+            starts.append(path.running[1:-1] - reach)
+            stops.append(path.running[1:-1] + reach)
+            sds.append(given_neighbours)
+        floor = self.N - np.cumsum([self.N - n for n in self.sizes], dtype=np.float64)[1:-1]
+        first = np.maximum(np.floor(np.min(starts, axis=0)), np.maximum(floor, 0.0))
+        last = np.minimum(np.ceil(np.max(stops, axis=0)), float(self.sizes[0]))
+        return list(zip(first.tolist(), last.tolist(), np.min(sds, axis=0).tolist(), strict=True))
+
+
+def _complements(N: int, sizes: Sequence[int]) -> tuple[int, ...]:
+    return tuple(N - n for n in sizes)
