@@ -41,13 +41,14 @@ def deterministic_torch() -> Iterator[None]:
     dtype = torch.get_default_dtype()
     precision = torch.get_float32_matmul_precision()
     mode = torch.get_deterministic_debug_mode()
-    fill = deterministic.fill_uninitialized_memory
+    fill = deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
     torch.set_num_threads(THREADS)
     torch.set_default_dtype(torch.float32)
     torch.set_float32_matmul_precision("highest")
-    torch.use_deterministic_algorithms(True)
+    # As use_deterministic_algorithms(True), which also loads the compiler (2 s).
+    torch.set_deterministic_debug_mode("error")
     # Nothing here reads memory before it is written, and filling it costs 3 % of a step.
-    deterministic.fill_uninitialized_memory = False
+    deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     try:
         with torch.inference_mode(False), torch.enable_grad():
             yield
@@ -56,4 +57,4 @@ def deterministic_torch() -> Iterator[None]:
         torch.set_default_dtype(dtype)
         torch.set_float32_matmul_precision(precision)
         torch.set_deterministic_debug_mode(mode)
-        deterministic.fill_uninitialized_memory = fill
+        deterministic.fill_uninitialized_memory = fill  # type: ignore[attr-defined]

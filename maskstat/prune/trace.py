@@ -23,8 +23,8 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, fx, nn
+from torch.nn import functional
 from torch.nn.modules.conv import _ConvNd
 
 __all__ = ["UntraceableError", "trace"]
@@ -33,12 +33,27 @@ Graph = tuple[dict[str, Any], ...]
 
 _POOLS = (
     *(nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d),
-    *(F.max_pool2d, F.avg_pool2d, F.adaptive_avg_pool2d, F.adaptive_max_pool2d),
+    *(
+        functional.max_pool2d,
+        functional.avg_pool2d,
+        functional.adaptive_avg_pool2d,
+        functional.adaptive_max_pool2d,
+    ),
 )
 _ACTIVATIONS = (
     *(nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.ELU, nn.GELU, nn.SiLU, nn.Tanh, nn.Sigmoid),
     *(nn.Hardtanh, nn.Dropout, nn.Dropout2d, nn.Identity),
-    *(F.relu, F.relu6, F.leaky_relu, F.elu, F.gelu, F.silu, F.hardtanh, F.dropout, F.dropout2d),
+    *(
+        functional.relu,
+        functional.relu6,
+        functional.leaky_relu,
+        functional.elu,
+        functional.gelu,
+        functional.silu,
+        functional.hardtanh,
+        functional.dropout,
+        functional.dropout2d,
+    ),
     *(torch.relu, torch.tanh, torch.sigmoid, "relu", "tanh", "sigmoid", "contiguous"),
 )
 _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
@@ -98,15 +113,19 @@ class _Recorder(fx.Interpreter):
     def run_node(self, n: fx.Node) -> Any:
         """Run one node and record it."""
         result = super().run_node(n)
-        if not isinstance(result, Tensor):
-            raise UntraceableError(f"'{n.name}' makes something other than a tensor")
+        if not isinstance(result, Tensor):  # a size, on its way to a reshape
+            return result
         self._shapes[n.name] = tuple(result.shape)
         node: dict[str, Any] = {"name": n.name, **self._described(n)}
-        node["inputs"] = [source.name for source in n.all_input_nodes]
+        node["inputs"] = [source.name for source in self._sources(n)]
         if result.ndim == 4:
             node["map"] = list(result.shape[2:])
         self.nodes.append(node)
         return result
+
+    def _sources(self, n: fx.Node) -> list[fx.Node]:
+        """Return the tensors that a node works on."""
+        return [source for source in n.all_input_nodes if source.name in self._shapes]
 
     def _described(self, n: fx.Node) -> dict[str, Any]:
         if n.op == "placeholder":
@@ -125,27 +144,29 @@ class _Recorder(fx.Interpreter):
                 "units": child.weight.shape[0],
                 "bias": child.bias is not None,
             }
-            return {"op": "linear", **layer} if isinstance(child, nn.Linear) else _conv(child, layer)
+            return (
+                {"op": "linear", **layer} if isinstance(child, nn.Linear) else _conv(child, layer)
+            )
         if isinstance(child, _NORMS):
             return {"op": "pass", "bias": child.bias is not None}
         return self._function(n, type(child))
 
     def _function(self, n: fx.Node, target: Callable[..., Any] | str) -> dict[str, Any]:
-        inputs = n.all_input_nodes
+        shapes = [self._shapes[source.name] for source in self._sources(n)]
         if target in _POOLS:
             return {"op": "pool"}
         if target in _ACTIVATIONS:
             return {"op": "pass"}
-        if target in _ADDS and len(inputs) > 1 and len({self._shapes[i.name] for i in inputs}) == 1:
+        if target in _ADDS and len(shapes) > 1 and len(set(shapes)) == 1:
             return {"op": "add"}
         if target in _CONCATS and 1 in (*n.args[1:], n.kwargs.get("dim", n.kwargs.get("axis"))):
             return {"op": "concat"}
         if target in _FLATTENS:
-            return self._flatten(n)
+            return self._flatten(n, shapes[0])
         raise UntraceableError(f"'{n.name}' ({target}) is no operation the graph has a word for")
 
-    def _flatten(self, n: fx.Node) -> dict[str, Any]:
-        before, after = self._shapes[n.all_input_nodes[0].name], self._shapes[n.name]
+    def _flatten(self, n: fx.Node, before: tuple[int, ...]) -> dict[str, Any]:
+        after = self._shapes[n.name]
         units = int(torch.Size(before[1:]).numel())
         if after != (before[0], units):
             raise UntraceableError(f"'{n.name}' turns {before} into {after}")

@@ -9,9 +9,9 @@ from typing import TypeAlias
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
 
 from maskstat.bits import BoolArray
 from maskstat.errors import TrainingError
@@ -116,16 +116,17 @@ def train(
     losses = np.full((2, settings.epochs), np.nan)
     for epoch in range(settings.epochs):
         module.train()
-        batches = torch.randperm(len(examples), generator=order).split(settings.batch_size)
-        total = torch.zeros(())
+        drawn = torch.randperm(len(examples), generator=order, device="cpu")
+        batches = torch.split(drawn, settings.batch_size)
+        total = torch.zeros((), dtype=torch.float64)
         for batch in batches:
             x, y = examples.images.index_select(0, batch), examples.labels.index_select(0, batch)
-            loss = F.cross_entropy(module(x), y)
+            loss = cross_entropy(module(x), y)
             step(loss)
             total += loss.detach() * len(batch)
         losses[0, epoch] = float(total) / len(examples)
         held_out = logits(module, validation)
-        losses[1, epoch] = float(F.cross_entropy(held_out, validation.labels))
+        losses[1, epoch] = float(cross_entropy(held_out, validation.labels))
         on_epoch(epoch + 1, losses[0, epoch], losses[1, epoch])
         if not math.isfinite(losses[:, epoch].sum()):
             raise TrainingError(
@@ -176,7 +177,7 @@ def _without_pruned(state: State, kept: BoolArray) -> State:
 def logits(module: nn.Module, part: Part) -> Tensor:
     """Return a module's logits on examples, float32 (n, classes), as when it is used."""
     module.eval()
-    return torch.cat([module(x) for x in part.images.split(_EVALUATION_BATCH)])
+    return torch.cat([module(x) for x in torch.split(part.images, _EVALUATION_BATCH)])
 
 
 def accuracy(logits: Tensor, labels: Tensor) -> float:

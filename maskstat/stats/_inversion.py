@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from maskstat.stats._lattice import lattice, tilted_cells, width
+from maskstat.stats._tilted import lattice, tilted_cells, width
 from maskstat.stats.hypergeometric import moments
 
 __all__ = ["log_pmf_and_above"]

@@ -12,7 +12,7 @@ from maskstat.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["BLOCK", "LARGEST", "Array", "blocks", "readable", "twice_ranks"]
+__all__ = ["BLOCK", "LARGEST", "Array", "as_float32", "blocks", "readable", "twice_ranks"]
 
 Array: TypeAlias = NDArray[Any]
 
@@ -37,14 +37,19 @@ def readable(values: Array) -> Array:
 
 def twice_ranks(values: Array) -> NDArray[np.uint32]:
     """Twice the tie-averaged rank (from 1) of every value: whole numbers."""
-    if values.dtype == np.float32:
-        narrow = _narrowed(values)
-        if narrow is None:
-            return _ranks_by_packed_sort(values)
-        values = narrow
     if values.dtype == np.float64:
         return _ranks_by_argsort(values)
-    return _ranks_by_counting(values)
+    if values.size < BLOCK:  # too few for a histogram of 65,536 bins to pay
+        return _ranks_by_packed_sort(as_float32(values))
+    narrow = _narrowed(values) if values.dtype == np.float32 else values
+    return _ranks_by_packed_sort(values) if narrow is None else _ranks_by_counting(narrow)
+
+
+def as_float32(values: Array) -> NDArray[np.float32]:
+    """Widen 16-bit numbers; exact."""
+    if values.dtype == np.uint16:
+        return (values.astype(np.uint32) << np.uint32(16)).view(np.float32)
+    return values.astype(np.float32, copy=False)
 
 
 def _narrowed(values: NDArray[np.float32]) -> Array | None:

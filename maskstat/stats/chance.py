@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,10 @@ from maskstat.stats import pairtest, stratified
 from maskstat.stats.pairs import PairCounts
 from maskstat.stats.pairtest import Alternative
 
-__all__ = ["Chance", "uniform_chance"]
+if TYPE_CHECKING:
+    from maskstat.stats.nulls import LayerChance
+
+__all__ = ["Chance", "pooled_chance", "replace_cells", "uniform_chance"]
 
 Floats = NDArray[np.float64]
 
@@ -28,11 +32,13 @@ class Chance:
     expected, sd
         Mean and standard deviation of the shared weights.
     low95, high95, low99, high99
-        Central regions, ends included, in which a doubled p exceeds 5 % and 1 %.
+        Central regions, ends included, in which a doubled p exceeds 5 % and 1 %; NaN if unknown.
     log10_p
         log10 of the p-value; NaN where nothing can be tested.
     untestable
         Where the masks' sizes allow one overlap only.
+    note : str (P, L + 1)
+        What has to be said of a value.
     """
 
     null: NDArray[np.str_]
@@ -44,6 +50,7 @@ class Chance:
     high99: Floats
     log10_p: Floats
     untestable: NDArray[np.bool_]
+    note: NDArray[np.str_]
 
 
 def uniform_chance(
@@ -64,30 +71,25 @@ def uniform_chance(
     -------
     Chance
         Layers under the exact hypergeometric law; totals under the sum of independent layers,
-        every layer's sizes fixed.
+        every layer's sizes fixed. ``fisher`` is not defined for totals, which are doubled then.
 
     Raises
     ------
     UsageError
-        The alternative does not exist, or is not defined for totals.
+        The alternative does not exist, or does not go with mid-p.
     """
     N, a, b, x = counts.sizes, counts.kept_a, counts.kept_b, counts.shared
+    layer_p = pairtest.p_values(x, N, a, b, alternative=alternative, mid_p=mid_p)
+    for_total: Alternative = "two-sided" if alternative == "fisher" else alternative
+    total_p = stratified.p_values_total(x.sum(axis=1), N, a, b, alternative=for_total, mid_p=mid_p)
     mean, variance, _ = hg.moments(N, a, b)
     total_mean, total_variance, _ = stratified.moments_total(N, a, b)
-    low95, high95 = _with_totals(
-        pairtest.interval(N, a, b, alpha=0.05), stratified.interval_total(N, a, b, alpha=0.05)
-    )
-    low99, high99 = _with_totals(
-        pairtest.interval(N, a, b, alpha=0.01), stratified.interval_total(N, a, b, alpha=0.01)
-    )
-    total_p = stratified.p_values_total(
-        x.sum(axis=1), N, a, b, alternative=alternative, mid_p=mid_p
-    )
-    log10_p = _beside(pairtest.p_values(x, N, a, b, alternative=alternative, mid_p=mid_p), total_p)
+    low95, high95 = _regions(N, a, b, 0.05)
+    low99, high99 = _regions(N, a, b, 0.01)
     untestable = np.column_stack(
         [pairtest.untestable(N, a, b), stratified.untestable_total(N, a, b)]
     )
-    null = np.full(untestable.shape, "layer", dtype="U16")
+    null = np.full(untestable.shape, "layer", dtype="U20")
     null[:, -1] = "stratified"
     return Chance(
         null=null,
@@ -97,18 +99,102 @@ def uniform_chance(
         high95=high95,
         low99=low99,
         high99=high99,
-        log10_p=np.where(untestable, np.nan, log10_p),
+        log10_p=np.where(untestable, np.nan, _beside(layer_p, total_p)),
         untestable=untestable,
+        note=np.full(untestable.shape, "", dtype="U160"),
     )
+
+
+def pooled_chance(
+    counts: PairCounts, base: Chance, *, alternative: Alternative, mid_p: bool
+) -> Chance:
+    """Test totals as if all weights of the network were exchangeable.
+
+    Parameters
+    ----------
+    counts
+        P pairs over L layers.
+    base
+        From `uniform_chance`; its layers are kept.
+    alternative, mid_p
+        As for `uniform_chance`.
+
+    Returns
+    -------
+    Chance
+    """
+    N = counts.sizes.sum()
+    a, b, x = (v.sum(axis=1) for v in (counts.kept_a, counts.kept_b, counts.shared))
+    mean, variance, _ = hg.moments(N, a, b)
+    values = {
+        "null": "pooled",
+        "expected": mean,
+        "sd": np.sqrt(variance),
+        "log10_p": pairtest.p_values(x, N, a, b, alternative=alternative, mid_p=mid_p),
+        "untestable": pairtest.untestable(N, a, b),
+    }
+    for level, alpha in (("95", 0.05), ("99", 0.01)):
+        values[f"low{level}"], values[f"high{level}"] = pairtest.interval(N, a, b, alpha=alpha)
+    arrays = {name: getattr(base, name).copy() for name in values}
+    for name, value in values.items():
+        arrays[name][:, -1] = value
+    return replace(base, **arrays)
+
+
+def replace_cells(
+    base: Chance,
+    cells: dict[tuple[int, int], LayerChance],
+    *,
+    alternative: Alternative,
+    mid_p: bool,
+) -> Chance:
+    """Put other chance models into some cells.
+
+    Parameters
+    ----------
+    base
+        What all other cells keep.
+    cells
+        By (pair, layer); the layer after the last is the total.
+    alternative, mid_p
+        As for `uniform_chance`; mid-p only where the probability of the observed overlap is known.
+
+    Returns
+    -------
+    Chance
+    """
+    arrays = {name: getattr(base, name).copy() for name in Chance.__dataclass_fields__}
+    for cell, chance in cells.items():
+        fixed = chance.variance <= 0
+        arrays["null"][cell] = chance.null
+        arrays["note"][cell] = chance.note
+        arrays["expected"][cell] = chance.mean
+        arrays["sd"][cell] = np.sqrt(max(chance.variance, 0))
+        arrays["low95"][cell], arrays["high95"][cell] = chance.interval95
+        arrays["low99"][cell], arrays["high99"][cell] = chance.interval99
+        arrays["untestable"][cell] = fixed
+        arrays["log10_p"][cell] = np.nan if fixed else _log10_p(chance, alternative, mid_p)
+    return Chance(**arrays)
+
+
+def _log10_p(chance: LayerChance, alternative: Alternative, mid_p: bool) -> float:
+    pairtest.check_alternative(alternative, mid_p=mid_p)
+    tails = [np.array([v]) for v in (chance.log_at_most, chance.log_at_least, chance.log_at)]
+    at_x = tails[2] if mid_p and not np.isnan(chance.log_at) else None
+    two_sided: Alternative = "two-sided" if alternative == "fisher" else alternative
+    log_p = pairtest.choose_tail(tails[0], tails[1], at_x, two_sided)
+    return float(min(log_p[0], 0.0)) / pairtest.LN10
+
+
+def _regions(
+    N: NDArray[np.int64], a: NDArray[np.int64], b: NDArray[np.int64], alpha: float
+) -> tuple[Floats, Floats]:
+    """Central regions of the layers, the totals behind them."""
+    layers = pairtest.interval(N, a, b, alpha=alpha)
+    totals = stratified.interval_total(N, a, b, alpha=alpha)
+    return _beside(layers[0], totals[0]), _beside(layers[1], totals[1])
 
 
 def _beside(layers: NDArray[np.generic], totals: NDArray[np.generic]) -> Floats:
     """Put the totals behind the layers."""
     return np.column_stack([layers, totals]).astype(np.float64)
-
-
-def _with_totals(
-    layers: tuple[NDArray[np.int64], NDArray[np.int64]],
-    totals: tuple[NDArray[np.int64], NDArray[np.int64]],
-) -> tuple[Floats, Floats]:
-    return _beside(layers[0], totals[0]), _beside(layers[1], totals[1])

@@ -254,7 +254,8 @@ def _at_least(x: Floats, factors: tuple[Factor, ...], rare: float = -np.inf) -> 
     values, log_p = values[values > 0], log_p[values > 0]
     needed = np.ceil(x[:, None] / values)
     inner = _at_least(needed.ravel(), factors[1:], rare).reshape(needed.shape)
-    return np.where(x <= 0, 0.0, _log_sum(log_p + inner))
+    lowest = prod(max(0, a + b - N) for N, a, b in factors)
+    return np.where(x <= lowest, 0.0, _log_sum(log_p + inner))
 
 
 def _at_most(x: Floats, factors: tuple[Factor, ...], rare: float = -np.inf) -> Floats:
@@ -265,7 +266,8 @@ def _at_most(x: Floats, factors: tuple[Factor, ...], rare: float = -np.inf) -> F
     allowed = np.floor(x[:, None] / np.maximum(values, 1.0))
     inner = _at_most(allowed.ravel(), factors[1:], rare).reshape(allowed.shape)
     inner = np.where(values == 0, np.where(x[:, None] >= 0, 0.0, -np.inf), inner)
-    return _log_sum(log_p + inner)
+    highest = prod(min(a, b) for _, a, b in factors)
+    return np.where(x >= highest, 0.0, _log_sum(log_p + inner))
 
 
 def _at(x: Floats, factors: tuple[Factor, ...]) -> Floats:

@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from maskstat.errors import UsageError
-from maskstat.stats.chance import Chance, uniform_chance
-from maskstat.stats.corrections import Correction, adjust
-from maskstat.stats.jaccard import expected_jaccard, expected_jaccard_total
+from maskstat.stats.chance import Chance
+from maskstat.stats.corrections import Correction, adjust, family_size
+from maskstat.stats.evaluate import chance_under
+from maskstat.stats.jaccard import (
+    expected_jaccard,
+    expected_jaccard_total,
+    jaccard,
+    mean_of_layers,
+)
 from maskstat.stats.pairs import PairCounts, Subject, comparands, count_pairs, parse_pairs
 from maskstat.stats.pairtest import Alternative
+from maskstat.stats.profiles import Profile, profile_layer, unit_moments
 from maskstat.table import Cell, Column, Table
 
 __all__ = ["COMPARE_COLUMNS", "SELDOM", "compare"]
+
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
 
 COMPARE_COLUMNS = {
     "a": Column("text", "first input"),
@@ -37,20 +47,27 @@ COMPARE_COLUMNS = {
     "sd_jaccard": Column("number", "its standard deviation under the null"),
     "expected_shared": Column("number", "expected shared weights under the null"),
     "sd_shared": Column("number", "standard deviation of the shared weights under the null"),
-    "low95": Column("number", "least shared weights inside the central 95 % region"),
-    "high95": Column("number", "most shared weights inside the central 95 % region"),
-    "low99": Column("number", "least shared weights inside the central 99 % region"),
-    "high99": Column("number", "most shared weights inside the central 99 % region"),
+    "low95": Column("integer", "least shared weights inside the central 95 % region"),
+    "high95": Column("integer", "most shared weights inside the central 95 % region"),
+    "low99": Column("integer", "least shared weights inside the central 99 % region"),
+    "high99": Column("integer", "most shared weights inside the central 99 % region"),
+    "pooled_shared": Column("number", "expected if all layers were one; totals only"),
     "lift": Column("number", "shared / expected_shared"),
-    "adjusted": Column("number", "(shared - expected) / (most possible - expected): 0 chance, 1 all"),
+    "adjusted": Column("number", "(shared - expected) / (most possible - expected)"),
     "z": Column("number", "(shared - expected) / sd"),
+    "z_row": Column("number", "z if every output unit's kept weights are fixed"),
+    "z_column": Column("number", "z if every input position's kept weights are fixed"),
     "log10_p": Column("number", "log10 of the p-value"),
     "log10_q": Column("number", "log10 of p corrected over all tested rows"),
-    "note": Column("text", "untestable, empty-union or same-run"),
+    "note": Column(
+        "text", "what has to be said of the row: untestable, same-run, neuron-density, ..."
+    ),
 }
 
-SELDOM = ("union", "jaccard_distance", "mean_jaccard", "sd_jaccard", "sd_shared", "low99", "high99",
-          "adjusted")  # fmt: skip
+SELDOM = (
+    "union", "jaccard_distance", "mean_jaccard", "sd_jaccard", "sd_shared", "low99", "high99",
+    "pooled_shared", "adjusted", "z_row", "z_column",
+)  # fmt: skip
 """Columns that a terminal's table leaves out."""
 
 
@@ -59,9 +76,11 @@ def compare(
     iteration: str | int = "last",
     layers: Sequence[str] = (),
     pairs: str = "all",
+    null: str = "auto",
     alternative: Alternative = "two-sided",
     mid_p: bool = False,
     correction: Correction = "bh",
+    measures: Sequence[str] = (),
 ) -> Table:
     """Compare masks pair by pair, layer by layer and in total.
 
@@ -76,12 +95,19 @@ def compare(
         Globs of the layers to look at; none means all. The total is over these.
     pairs
         ``all``, ``first``, or positions from 1 such as ``1:2,1:3``.
+    null
+        Chance model, one of `maskstat.stats.nulls.NULLS`. ``auto``: layers uniform with their
+        sizes fixed (``layer``), totals the sum of such layers (``stratified``), layers of which
+        both masks consist of whole channels by channel.
     alternative
-        ``two-sided`` (the smaller tail doubled), ``fisher``, ``greater`` or ``less``.
+        ``two-sided`` (the smaller tail doubled), ``fisher`` (layers only; totals are doubled),
+        ``greater`` or ``less``.
     mid_p
         Count the observed overlap half in each tail.
     correction
         ``bh``, ``holm``, ``by`` or ``none``, over all tested rows.
+    measures
+        More columns by name, see `maskstat.stats.measures.measure`.
 
     Returns
     -------
@@ -96,6 +122,8 @@ def compare(
         The layers differ.
     NotFoundError
         There is no such iteration, layer or input.
+    InputError
+        The null does not apply to these masks.
 
     Notes
     -----
@@ -120,99 +148,163 @@ def compare(
             hint="maskstat compare a.h5 b.h5, or a.h5@3 a.h5@7",
         )
     counts = count_pairs(chosen, parse_pairs(pairs, len(chosen)))
-    chance = uniform_chance(counts, alternative=alternative, mid_p=mid_p)
-    data = _columns(counts, chance, correction)
+    profiles = _profiles(counts)
+    chance = chance_under(counts, null, profiles, alternative=alternative, mid_p=mid_p)
+    data = _columns(counts, chance, profiles, correction)
+    columns = dict(COMPARE_COLUMNS)
+    for name in measures:
+        column = name.replace("-", "_")
+        columns[column] = Column("number", f"measure '{name}'")
+        data[column] = _measured(counts, name)
     return Table(
         schema="maskstat.compare/1",
-        columns=COMPARE_COLUMNS,
-        data={name: data[name] for name in COMPARE_COLUMNS},
+        columns=columns,
+        data={name: data[name] for name in columns},
         inputs=[one.record() for one in chosen],
         parameters={
             "iteration": str(iteration),
             "layers": list(layers),
             "pairs": pairs,
+            "null": null,
             "alternative": alternative,
             "mid_p": mid_p,
             "correction": correction,
-            "tests": int((~np.isnan(np.array(data["log10_p"], np.float64))).sum()),
+            "tests": family_size(np.array(data["log10_p"], np.float64)),
         },
     )
 
 
 def _columns(
-    counts: PairCounts, chance: Chance, correction: Correction
+    counts: PairCounts, chance: Chance, profiles: Mapping[str, Profile], correction: Correction
 ) -> dict[str, Sequence[Cell]]:
     """Lay (pairs, layers + total) arrays out as columns, pair by pair."""
     kept_a, kept_b, shared, union = (
         _with_total(v) for v in (counts.kept_a, counts.kept_b, counts.shared, counts.union)
     )
     n_pairs, n_rows = shared.shape
-    size = np.broadcast_to([*counts.sizes, counts.sizes.sum()], shared.shape)
     same_run = np.array([counts.same_run(pair) for pair in range(n_pairs)], np.bool_)[:, None]
-    empty = union == 0
-    jaccard = np.where(empty, 1.0, shared / np.maximum(union, 1))
-    expected_j, sd_j = _expected_jaccard(counts)
     tested = ~(chance.untestable | same_run)
     log10_p = np.where(tested, chance.log10_p, np.nan)
-    notes = np.where(same_run, "same-run", np.where(chance.untestable, "untestable", ""))
-    notes = np.where(empty, "empty-union", notes)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        lift = shared / chance.expected
-        z = np.where(chance.sd > 0, (shared - chance.expected) / chance.sd, np.nan)
-        room = np.minimum(kept_a, kept_b) - chance.expected
-        adjusted = np.where(room > 1e-9, (shared - chance.expected) / room, np.nan)
+    overlap = jaccard(shared, kept_a, kept_b)
+    expected_j, sd_j = _expected_jaccard(counts)
+    room = np.minimum(kept_a, kept_b) - chance.expected
+    excess = shared - chance.expected
+    z = np.where(tested, _ratio(excess, chance.sd), np.nan)
+    z_row, z_column = (np.where(tested, v, np.nan) for v in _unit_z(counts, profiles, shared))
     arrays: dict[str, NDArray[Any]] = {
         "null": chance.null,
-        "size": size,
+        "size": np.broadcast_to([*counts.sizes, counts.sizes.sum()], shared.shape),
         "kept_a": kept_a,
         "kept_b": kept_b,
         "shared": shared,
         "union": union,
-        "jaccard": jaccard,
-        "jaccard_distance": 1 - jaccard,
-        "mean_jaccard": _mean_jaccard(jaccard, empty),
+        "jaccard": overlap,
+        "jaccard_distance": 1 - overlap,
+        "mean_jaccard": _on_totals(
+            mean_of_layers(counts.shared, counts.kept_a, counts.kept_b), shared.shape
+        ),
         "expected_jaccard": expected_j,
         "sd_jaccard": sd_j,
         "expected_shared": chance.expected,
         "sd_shared": chance.sd,
-        "low95": chance.low95,
-        "high95": chance.high95,
-        "low99": chance.low99,
-        "high99": chance.high99,
-        "lift": lift,
-        "adjusted": adjusted,
-        "z": np.where(tested, z, np.nan),
+        "pooled_shared": _on_totals(
+            kept_a[:, -1] / counts.sizes.sum() * kept_b[:, -1], shared.shape
+        ),
+        "lift": _ratio(shared, chance.expected),
+        "adjusted": _ratio(excess, np.where(room > 1e-9, room, 0)),
+        "z": z,
+        "z_row": z_row,
+        "z_column": z_column,
         "log10_p": log10_p,
         "log10_q": adjust(log10_p.reshape(-1), method=correction),
     }
     labels = [one.label for one in counts.comparands]
-    names = [*counts.layout.names, "total"]
     return {
         "a": [labels[a] for a in counts.a for _ in range(n_rows)],
         "b": [labels[b] for b in counts.b for _ in range(n_rows)],
         "iteration_a": [t for t in counts.iteration_a for _ in range(n_rows)],
         "iteration_b": [t for t in counts.iteration_b for _ in range(n_rows)],
-        "layer": names * n_pairs,
-        "note": [text or None for text in notes.reshape(-1).tolist()],
+        "layer": [*counts.layout.names, "total"] * n_pairs,
+        **{
+            name: [None if np.isnan(n) else int(n) for n in getattr(chance, name).flat]
+            for name in ("low95", "high95", "low99", "high99")
+        },
+        "note": _notes(chance, same_run, union == 0, z, z_row, z_column),
         **{name: array.reshape(-1).tolist() for name, array in arrays.items()},
     }
+
+
+def _notes(
+    chance: Chance, same_run: Bools, empty: Bools, z: Floats, z_row: Floats, z_column: Floats
+) -> list[str | None]:
+    """Say of each row what a reader has to know."""
+    with np.errstate(invalid="ignore"):
+        explained = np.fmin(np.abs(z_row), np.abs(z_column)) < 0.5 * np.abs(z)
+        density = (np.abs(z) > 3) & explained & (chance.null == "layer")
+    said = [
+        (empty, "empty-union"),
+        (np.broadcast_to(same_run, empty.shape), "same-run"),
+        (chance.untestable, "untestable"),
+        (density, "neuron-density"),
+    ]
+    notes: list[str | None] = []
+    for cell in np.ndindex(*empty.shape):
+        words = next((word for where, word in said if where[cell]), "")
+        notes.append(str(chance.note[cell]) or words or None)
+    return notes
+
+
+def _ratio(numerator: NDArray[Any], denominator: Floats) -> Floats:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(denominator > 0, numerator / denominator, np.nan)
 
 
 def _with_total(layers: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.column_stack([layers, layers.sum(axis=1)])
 
 
-def _mean_jaccard(jaccard: NDArray[np.float64], empty: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Mean over the layers that keep anything, on the total's row."""
-    mean = np.full(jaccard.shape, np.nan)
-    layers, some = jaccard[:, :-1], ~empty[:, :-1]
-    counted = some.sum(axis=1)
-    total = np.where(some, layers, 0).sum(axis=1)
-    mean[:, -1] = np.where(counted > 0, total / np.maximum(counted, 1), 1.0)
-    return mean
+def _on_totals(values: Floats, shape: tuple[int, ...]) -> Floats:
+    """Put one value a pair on its total's row."""
+    column = np.full(shape, np.nan)
+    column[:, -1] = values
+    return column
 
 
-def _expected_jaccard(counts: PairCounts) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _expected_jaccard(counts: PairCounts) -> tuple[Floats, Floats]:
     layer_mean, layer_sd = expected_jaccard(counts.sizes, counts.kept_a, counts.kept_b)
     total_mean, total_sd = expected_jaccard_total(counts.sizes, counts.kept_a, counts.kept_b)
     return np.column_stack([layer_mean, total_mean]), np.column_stack([layer_sd, total_sd])
+
+
+def _profiles(counts: PairCounts) -> dict[str, Profile]:
+    found = {name: profile_layer(counts.masks, name) for name in counts.layout.names}
+    return {name: profile for name, profile in found.items() if profile is not None}
+
+
+def _unit_z(
+    counts: PairCounts, profiles: Mapping[str, Profile], shared: NDArray[np.int64]
+) -> tuple[Floats, Floats]:
+    """Return z by rows and z by columns, totals included where every layer has a profile."""
+    scores: list[Floats] = []
+    for side in ("rows", "columns"):
+        mean, variance = np.full(shared.shape, np.nan), np.full(shared.shape, np.nan)
+        for index, layer in enumerate(counts.layout.layers):
+            if layer.name in profiles:
+                kept = getattr(profiles[layer.name], side)
+                mean[:, index], variance[:, index] = unit_moments(
+                    kept, layer.size // kept.shape[1], counts.mask_a, counts.mask_b
+                )
+        mean[:, -1], variance[:, -1] = mean[:, :-1].sum(axis=1), variance[:, :-1].sum(axis=1)
+        scores.append(_ratio(shared - mean, np.sqrt(variance)))
+    return scores[0], scores[1]
+
+
+def _measured(counts: PairCounts, name: str) -> list[float]:
+    from maskstat.stats.measures import measure
+
+    sizes = np.broadcast_to(counts.sizes, counts.shared.shape)
+    values = measure(
+        name,
+        *(_with_total(v) for v in (counts.shared, sizes, counts.kept_a, counts.kept_b)),
+    )
+    return values.reshape(-1).tolist()

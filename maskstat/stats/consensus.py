@@ -95,7 +95,8 @@ class Consensus(Table):
             are the parents', where all that store them agree.
         """
         parents = [one.run for one in self.comparands if one.run is not None]
-        shared_start = len(parents) == len(self.comparands) and _same_start(parents)
+        whole = all(run.layout == self.ticket.layout for run in parents)
+        shared_start = whole and len(parents) == len(self.comparands) and _same_start(parents)
         return Run.from_masks(
             run_id,
             [self.ticket],
@@ -226,7 +227,9 @@ def _bins(histogram: IntArray, masks: Sequence[Mask], least: int) -> dict[str, l
     layout = masks[0].layout
     n = len(masks)
     kept = np.stack([mask.kept for mask in masks])
-    moments = [bin_moments(int(size), kept[:, index]) for index, size in enumerate(layout.sizes)]
+    moments = [
+        bin_moments(int(size), kept[:, index].tolist()) for index, size in enumerate(layout.sizes)
+    ]
     means = np.stack([mean for mean, _ in moments])
     variances = np.stack([np.diag(covariance) for _, covariance in moments])
     weights = np.vstack([histogram, histogram.sum(axis=0)]).reshape(-1)

@@ -104,19 +104,29 @@ def sum_log_tails(x: int, laws: Sequence[Law]) -> LogTails:
     trivial = outside(x, low, high)
     if trivial is not None:
         return trivial
-    y = x - float(sum(law.lowest for law in laws if law.lowest == law.highest))
+    fixed = sum(law.lowest for law in laws if law.lowest == law.highest)
     laws = [law for law in laws if law.lowest < law.highest]
-    inside = min(max(float(x), low + 0.5), high - 0.5) - (x - y)
-    tilt = _tilt(inside, laws)
-    sampled = [law.sample(tilt) for law in laws]
-    sd = math.sqrt(sum(_variance(part, tilt) for part in sampled))
+    x, low, high = x - fixed, low - fixed, high - fixed
+
+    def tilt_to(value: float) -> float:
+        return _tilt(min(max(value, low + 0.5), high - 0.5), laws)
+
+    tilt = tilt_to(x)
+    samples = [law.sample(tilt) for law in laws]
+    sd = math.sqrt(sum(_variance(part, tilt) for part in samples))
+    step = 1 if sd < _FULL_CIRCLE_BELOW else 0  # in a wide law the neighbours' tilts are the same
     nudge = min(1.0 / sd, 1.0) if sd > 0 else 1.0
-    up, down = max(tilt, nudge), min(tilt, -nudge)
-    # A tail on the far side of the mean is nearly certain, and its tilt would leave the lattices.
-    room = 2.5 * sd + 20.0
-    above = _invert(sampled, y, up, sd, side=1) if (up - tilt) * sd * sd <= room else 0.0
-    below = _invert(sampled, y, down, sd, side=-1) if (tilt - down) * sd * sd <= room else 0.0
-    return join_tails(below, _invert(sampled, y, tilt, sd, side=0), above)
+
+    def above() -> float:
+        up = max(tilt_to(x + step) if step else tilt, nudge)
+        return _invert(samples, x, up, sd, side=1) if x < high else -math.inf
+
+    def below() -> float:
+        down = min(tilt_to(x - step) if step else tilt, -nudge)
+        return _invert(samples, x, down, sd, side=-1) if x > low else -math.inf
+
+    at = _invert(samples, x, tilt, sd, side=0)
+    return join_tails(at, below, above, upper=tilt > 0)
 
 
 def _tilt(x: float, laws: Sequence[Law]) -> float:
@@ -141,30 +151,27 @@ def _variance(part: Sample, tilt: float) -> float:
     return float(weight @ (part.x - mean) ** 2)
 
 
-def _invert(sampled: Sequence[Sample], x: float, tilt: float, sd: float, *, side: int) -> float:
+def _invert(samples: Sequence[Sample], x: float, tilt: float, sd: float, *, side: int) -> float:
     """Return ln of P(X > x) for side 1 (tilt > 0), P(X < x) for -1 (tilt < 0), P(X = x) for 0."""
     half = math.ceil(20.0 * sd) + 40
-    spacing = math.pi / half
-    last = half if sd < _FULL_CIRCLE_BELOW else math.floor(10.0 / sd / spacing)
-    w = spacing * np.arange(last + 1)
-    weight = np.full(w.size, 2.0)
-    weight[0] = 1.0
-    if last == half:
-        weight[-1] = 1.0
-    log_scale = 0.0
-    offset = x
-    phi = np.ones(w.size, dtype=np.complex128)
-    for part in sampled:
-        anchor = part.x[int(np.argmax(part.log_weight + tilt * (part.x - part.x[0])))]
-        log_w = part.log_weight + tilt * (part.x - anchor)
-        top = float(log_w.max())
-        phi *= np.exp(log_w - top) @ np.exp(1j * np.outer(part.x - anchor, w))
-        log_scale += top
-        offset -= anchor
-    s = tilt + 1j * w
-    factor = np.exp(-1j * w * offset)
-    if side:
-        factor = factor * np.exp(-side * s) / -np.expm1(-side * s)
-    integral = float((weight * (phi * factor).real).sum()) / (2 * half)
+    last = half if sd < _FULL_CIRCLE_BELOW else math.floor(10.0 / sd * half / math.pi)
+    w = np.arange(last + 1) * (math.pi / half)
+    log_scale, offset = 0.0, x
+    generating = np.ones(w.size, dtype=np.complex128)
+    for points, log_weight in samples:
+        log_tilted = log_weight + tilt * (points - points[0])
+        mode = int(np.argmax(log_tilted))
+        weight = np.exp(log_tilted - log_tilted[mode])
+        generating *= weight @ np.exp(1j * np.outer(points - points[mode], w))
+        log_scale += log_weight[mode]
+        offset -= points[mode]
+    integrand = generating * np.exp(-1j * w * offset)
     log_scale -= tilt * offset
+    if side:  # the sum of exp(-s t) over all whole t > 0, or t < 0
+        integrand *= np.exp(-1j * side * w) / -np.expm1(-side * (tilt + 1j * w))
+        log_scale -= abs(tilt)
+    integrand[1:-1] *= 2.0
+    if last < half:
+        integrand[-1] *= 2.0
+    integral = float(integrand.real.sum()) / (2 * half)
     return log_scale + math.log(integral) if integral > 0 else -math.inf

@@ -127,7 +127,11 @@ class IntersectionPaths:
         log_ratio = math.log(abs(r)) - sum(math.log(p) for p in self._factors(r))
         if r < 0:
             return math.log1p(-math.exp(log_ratio)) if log_ratio < 0 else -math.inf
-        return log_ratio + math.log1p(math.exp(-log_ratio)) if log_ratio > 0 else math.log1p(math.exp(log_ratio))
+        return (
+            log_ratio + math.log1p(math.exp(-log_ratio))
+            if log_ratio > 0
+            else math.log1p(math.exp(log_ratio))
+        )
 
     def _path(self, r: float) -> Path:
         factors = self._factors(r)

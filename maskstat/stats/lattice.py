@@ -8,7 +8,7 @@ taken over every h-th integer, times h: the relative error is the terms' charact
 from __future__ import annotations
 
 import math
-from typing import NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,10 +16,14 @@ from numpy.typing import NDArray
 from maskstat.stats._stirling import log1mexp
 from maskstat.stats.hypergeometric import log_pmf, log_tails
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 __all__ = ["LogTails", "Mixture", "join_tails", "log_sum", "outside", "thinned"]
 
 Floats: TypeAlias = NDArray[np.float64]
 
+_LOG_HALF = -math.log(2.0)
 _THINNING = 45.0  # a thinned sum may be wrong by e**-45
 
 
@@ -64,20 +68,18 @@ class Mixture(NamedTuple):
         given_m = log_pmf(x[None, :], self.population, self.m[:, None], self.draws)
         return log_sum(self.log_weight[:, None] + given_m)
 
-    def tails(self, x: float, *, below: bool, above: bool) -> LogTails:
-        """Return the tails at x, summing P(X < x) and P(X > x) only where asked.
+    def tails(self, x: float, *, upper: bool) -> LogTails:
+        """Return the tails at x, where `upper` says that x is above the mode."""
 
-        A side that is not asked for has to be nearly certain.
-        """
-        log_below = log_above = 0.0
-        if below:
-            log_below = self._log_mean(log_tails(x - 1, self.population, self.m, self.draws)[0])
-        if above:
-            log_above = self._log_mean(log_tails(x + 1, self.population, self.m, self.draws)[1])
-        return join_tails(log_below, float(self.log_pmf(np.array([x]))[0]), log_above)
+        def below() -> float:
+            log_le, _ = log_tails(x - 1, self.population, self.m, self.draws)
+            return float(log_sum(self.log_weight + log_le))
 
-    def _log_mean(self, log_values: Floats) -> float:
-        return float(log_sum(self.log_weight + log_values))
+        def above() -> float:
+            _, log_ge = log_tails(x + 1, self.population, self.m, self.draws)
+            return float(log_sum(self.log_weight + log_ge))
+
+        return join_tails(float(self.log_pmf(np.array([x]))[0]), below, above, upper=upper)
 
 
 def outside(x: float, low: float, high: float) -> LogTails | None:
@@ -102,32 +104,43 @@ def outside(x: float, low: float, high: float) -> LogTails | None:
     return LogTails(0.0, 0.0, 0.0) if low == high else None
 
 
-def join_tails(log_below: float, log_at: float, log_above: float) -> LogTails:
+def join_tails(
+    log_at: float, below: Callable[[], float], above: Callable[[], float], *, upper: bool
+) -> LogTails:
     """Return the tails that include x from P(X < x), P(X = x) and P(X > x).
 
     Parameters
     ----------
-    log_below, log_at, log_above
-        Natural logarithms; of the first and the last, one may be 0 (nearly certain, not computed).
+    log_at
+        ln P(X = x).
+    below, above
+        Compute ln P(X < x) and ln P(X > x); the one across the mode only where it is below 1/2.
+    upper
+        Whether x is above the mode.
 
     Returns
     -------
     LogTails
-        Either tail is the sum of its parts or one minus its complement, whichever is smaller, so
-        that both logarithms keep their relative accuracy.
+        Each is the sum of its parts or one minus its complement, whichever is smaller, so that
+        all three logarithms keep their relative accuracy.
 
     Examples
     --------
-    >>> import math
-    >>> tails = join_tails(math.log(0.25), math.log(0.25), math.log(0.5))
+    >>> tails = join_tails(math.log(0.25), lambda: math.log(0.25), lambda: math.log(0.5), upper=False)
     >>> round(math.exp(tails.le), 12), round(math.exp(tails.ge), 12)
     (0.5, 0.75)
     """
-    to_x = float(np.logaddexp(log_below, log_at))
-    from_x = float(np.logaddexp(log_at, log_above))
-    le = to_x if to_x <= log_above else _complement(log_above)
-    ge = from_x if from_x <= log_below else _complement(log_below)
-    return LogTails(min(0.0, le), min(0.0, ge), min(0.0, float(log_at)))
+    outward, inward = (above, below) if upper else (below, above)
+    log_beyond = outward()
+    log_up_to = _complement(log_beyond)
+    log_from = float(np.logaddexp(log_at, log_beyond))
+    if log_from > _LOG_HALF:
+        log_within = inward()
+        log_from = _complement(log_within)
+        if log_at > _LOG_HALF:
+            log_at = _complement(float(np.logaddexp(log_within, log_beyond)))
+    le, ge = (log_up_to, log_from) if upper else (log_from, log_up_to)
+    return LogTails(min(0.0, le), min(0.0, ge), min(0.0, log_at))
 
 
 def log_sum(log_terms: Floats) -> Floats:
@@ -149,7 +162,9 @@ def log_sum(log_terms: Floats) -> Floats:
         return np.asarray(shift + np.log(np.exp(log_terms - shift).sum(axis=0)))
 
 
-def thinned(start: float, stop: float, sd: float, *, bandwidth: float = 0.0) -> tuple[Floats, float]:
+def thinned(
+    start: float, stop: float, sd: float, *, bandwidth: float = 0.0
+) -> tuple[Floats, float]:
     """Return the lattice points from start to stop that a sum needs, and their step.
 
     Parameters

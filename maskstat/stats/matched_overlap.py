@@ -102,7 +102,7 @@ def matched_overlap(
     Notes
     -----
     Matching finds overlap in anything: two random masks of 84 x 120 weights at 20 % density share
-    0.20 of their weights as they are and 0.38 after matching. So the null is matched as well:
+    0.20 of their weights as they are and 0.37 after matching. So the null is matched as well:
     both masks uniform within every layer, of the tickets' sizes. p = (1 + #{draw >= observed}) /
     (1 + draws) never rejects more often than it says (Phipson and Smyth 2010, SAGMB 9:39).
 

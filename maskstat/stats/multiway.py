@@ -128,9 +128,7 @@ def kept_by_none_log_tails(x: int, N: int, sizes: Sequence[int]) -> LogTails:
     return shared_by_all_log_tails(x, N, _complements(N, sizes))
 
 
-def total_shared_by_all_log_tails(
-    x: int, layers: Iterable[tuple[int, Sequence[int]]]
-) -> LogTails:
+def total_shared_by_all_log_tails(x: int, layers: Iterable[tuple[int, Sequence[int]]]) -> LogTails:
     """Return the exact tails of the weights shared by all, summed over independent layers.
 
     Parameters
@@ -343,8 +341,7 @@ class IntersectionLaw(Law):
         inward = 1.0 if certain else reach
         upper = path.tilt > 0
         low, high = (inward, outward) if upper else (outward, inward)
-        mixture = self._mixture(x, x - low, x + high)
-        return mixture.tails(x, below=not (certain and upper), above=not certain or upper)
+        return self._mixture(x, x - low, x + high).tails(x, upper=upper)
 
     def _mixture(self, x: float, low: float, high: float) -> Mixture:
         """Return the law of |M_1 & ... & M_{k-1}|, as far as it matters for X from low to high."""

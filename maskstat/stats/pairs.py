@@ -191,6 +191,10 @@ class PairCounts:
         Weights a layer.
     kept_a, kept_b, shared : int64 (P, L)
         Weights kept by the first, the second, both.
+    masks
+        Every mask that any pair uses.
+    mask_a, mask_b : int64 (P,)
+        For each pair the positions of its masks in `masks`.
     """
 
     layout: Layout
@@ -203,18 +207,14 @@ class PairCounts:
     kept_a: IntArray
     kept_b: IntArray
     shared: IntArray
+    masks: Sequence[Mask]
+    mask_a: IntArray
+    mask_b: IntArray
 
     @property
     def union(self) -> IntArray:
         """Weights kept by either, int64 (P, L)."""
         return self.kept_a + self.kept_b - self.shared
-
-    def mask_pair(self, pair: int) -> tuple[Mask, Mask]:
-        """Return the two masks of one pair."""
-        return (
-            self.comparands[self.a[pair]].masks[self.iteration_a[pair]],
-            self.comparands[self.b[pair]].masks[self.iteration_b[pair]],
-        )
 
     def same_run(self, pair: int) -> bool:
         """Tell whether a pair is two iterations of one run, the one inside the other."""
@@ -248,6 +248,7 @@ def count_pairs(inputs: Sequence[Comparand], pairs: Sequence[tuple[int, int]]) -
         met.extend((a, ta, b, tb) for ta, tb in _matching(inputs[a], inputs[b]))
     met.sort(key=lambda entry: _order(entry[1]))
     wanted = [(index[a, ta], index[b, tb]) for a, ta, b, tb in met]
+    mask_a, mask_b = np.array(wanted, np.int64).reshape(-1, 2).T
     layout = inputs[0].layout
     kept = np.stack([mask.kept for _, _, mask in masks])
     return PairCounts(
@@ -258,9 +259,12 @@ def count_pairs(inputs: Sequence[Comparand], pairs: Sequence[tuple[int, int]]) -
         b=[entry[2] for entry in met],
         iteration_b=[entry[3] for entry in met],
         sizes=layout.sizes,
-        kept_a=kept[[i for i, _ in wanted]] if wanted else kept[:0],
-        kept_b=kept[[j for _, j in wanted]] if wanted else kept[:0],
+        kept_a=kept[mask_a],
+        kept_b=kept[mask_b],
         shared=pair_counts([mask for _, _, mask in masks], wanted, layout.edges),
+        masks=[mask for _, _, mask in masks],
+        mask_a=mask_a,
+        mask_b=mask_b,
     )
 
 

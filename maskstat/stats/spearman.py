@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maskstat.errors import InputError, LayoutMismatchError
-from maskstat.stats._ranks import LARGEST, blocks, readable, twice_ranks
+from maskstat.stats._ranks import LARGEST, as_float32, blocks, readable, twice_ranks
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -328,7 +328,7 @@ def _concordance(a: Array, b: Array) -> Concordance:
 
 def _signs(values: Array) -> NDArray[np.int8]:
     if values.dtype == np.uint16:
-        values = (values.astype(np.uint32) << np.uint32(16)).view(np.float32)
+        values = as_float32(values)
     return (values > 0).astype(np.int8) - (values < 0).astype(np.int8)
 
 

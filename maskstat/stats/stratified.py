@@ -61,8 +61,8 @@ def moments_total(N: ArrayLike, a: ArrayLike, b: ArrayLike) -> tuple[Floats, Flo
 
     Examples
     --------
-    >>> [float(m) for m in moments_total([10, 100], [5, 10], [5, 10])]
-    [3.5, 1.5126262626262625, 0.5337043908472481]
+    >>> [round(float(m), 6) for m in moments_total([10, 100], [5, 10], [5, 10])]
+    [3.5, 1.512626, 0.534323]
     """
     mean, variance, third = moments(N, a, b)
     return mean.sum(axis=-1), variance.sum(axis=-1), third.sum(axis=-1)
@@ -143,7 +143,7 @@ def p_values_total(
     Examples
     --------
     >>> float(p_values_total(300, [2400, 1000], [480, 300], [480, 500]).round(3))
-    -6.231
+    -6.128
     """
     check_alternative(alternative, mid_p=mid_p)
     if alternative == "fisher":
@@ -186,7 +186,7 @@ def interval_total(
     --------
     >>> low, high = interval_total([2400, 1000], [480, 300], [480, 500])
     >>> int(low), int(high)
-    (225, 266)
+    (225, 267)
     """
     level = log_level(alpha) - math.log(2.0)
     shape, rows = _rows(N, a, b)
@@ -225,7 +225,7 @@ def exact_size_total(
     --------
     >>> above, below = exact_size_total([150, 150], [15, 15], [15, 15])
     >>> round(100 * float(above + below), 2)
-    1.79
+    1.95
     """
     low, high = interval_total(N, a, b, alpha=alpha)
     below, _ = log_tails_total(low - 1, N, a, b)
@@ -258,7 +258,7 @@ def min_detectable_lift_total(
     Examples
     --------
     >>> round(float(min_detectable_lift_total([840, 840], [84, 84], [84, 84])), 2)
-    1.55
+    1.49
     """
     _, high = interval_total(N, a, b, alpha=alpha)
     largest = support(N, a, b)[1].sum(axis=-1)

@@ -9,7 +9,7 @@ input unit, later axes positions in the kernel).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import log, prod, sqrt
+from math import lgamma, log, prod, sqrt
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -128,7 +128,11 @@ def detect_structure(mask: BoolArray) -> Structure:
     elif kept > 1 and kept == prod(counts) and sum(n > 1 for n in mask.shape) > 1:
         kind = "structured"
     else:
-        missing = tuple(axis for axis in missing if _not_by_chance(mask, axis, kept))
+        missing = tuple(
+            axis
+            for axis in missing
+            if _not_by_chance(mask, axis, mask.shape[axis] - counts[axis], kept)
+        )
         kind = "partial" if missing else "unstructured"
     return Structure(kind=kind, axes=missing, kept=kept, alive=alive)
 
@@ -139,11 +143,15 @@ def _live_slices(mask: BoolArray, axis: int) -> BoolArray:
     return np.asarray(mask.any(axis=others))
 
 
-def _not_by_chance(mask: BoolArray, axis: int, kept: int) -> bool:
-    """Say whether a mask of this size would rarely leave a slice along the axis empty."""
+def _not_by_chance(mask: BoolArray, axis: int, dead: int, kept: int) -> bool:
+    """Say whether a mask of this size would rarely leave so many slices along the axis empty.
+
+    The bound on that chance is the expected number of ways to choose `dead` empty slices.
+    """
     slices = mask.shape[axis]
-    expected = log(slices) + float(log_pmf(0, mask.size, kept, mask.size // slices))
-    return expected < log(_CHANCE)
+    ways = lgamma(slices + 1) - lgamma(dead + 1) - lgamma(slices - dead + 1)
+    all_empty = float(log_pmf(0, mask.size, kept, dead * (mask.size // slices)))
+    return ways + all_empty < log(_CHANCE)
 
 
 def null_for(a: Structure, b: Structure) -> Literal["layer", "channel", "alive"]:

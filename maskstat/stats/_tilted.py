@@ -1,13 +1,13 @@
 """A hypergeometric law on a thinned lattice of overlaps, exponentially tilted if asked.
 
 Sums of a smooth function times the law need not visit every overlap. By Poisson's summation
-formula the error of visiting every h-th is the characteristic function at 2 pi / h; with h at most
-a third of the standard deviation that is below e**-170 (times the function's own roughness).
+formula the error of visiting every h-th is the characteristic function at 2 pi / h, at most
+exp(-variance (1 - cos(2 pi / h))): with h at most a third of the standard deviation below e**-70.
 """
 
 from __future__ import annotations
 
-import dataclasses
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +19,7 @@ __all__ = ["Lattice", "lattice", "tilted_cells", "width"]
 Floats = NDArray[np.float64]
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Lattice:
+class Lattice(NamedTuple):
     """Points of a law and its weights there, one row for each triple of sizes.
 
     Parameters

@@ -1,0 +1,135 @@
+"""Read the values of a guarded dataset, as bytes in C order, without the HDF5 library."""
+
+from __future__ import annotations
+
+import math
+import zlib
+from collections import OrderedDict
+from collections.abc import Iterator
+from hashlib import sha256
+from threading import Lock
+
+import numpy as np
+from numpy.typing import NDArray
+
+from maskstat.archive.guard_storage import Stored
+from maskstat.archive.source import Source
+from maskstat.errors import CorruptArchiveError
+
+__all__ = ["ChunkedBytes"]
+
+
+class ChunkedBytes:
+    """The values of one dataset as one run of bytes, read piece by piece.
+
+    Safe to use from several threads.
+
+    Parameters
+    ----------
+    source
+        The file.
+    stored
+        The dataset, from the guard.
+    place
+        Named in errors.
+    cache_bytes
+        How much of what was decompressed to keep; the last chunk always is.
+    """
+
+    def __init__(self, source: Source, stored: Stored, place: str, *, cache_bytes: int = 0) -> None:
+        self._source = source
+        self._stored = stored
+        self._place = place
+        self._cache_bytes = cache_bytes
+        self._lock = Lock()
+        self._inflated: OrderedDict[int, bytes] = OrderedDict()
+        shape, chunk, itemsize = stored.shape, stored.chunk, int(stored.dtype[1])
+        cut = next((axis for axis, k in enumerate(chunk) if k > 1), len(chunk) - 1)
+        inner = math.prod(shape[cut + 1 :]) * itemsize
+        self.n_bytes = stored.n_bytes
+        self._block = shape[cut] * inner
+        self._step = chunk[cut] * inner
+        self._pieces_a_block = -(-shape[cut] // chunk[cut])
+
+    def read(self, start: int, stop: int) -> NDArray[np.uint8]:
+        """Return bytes `start` to `stop`, not to be modified."""
+        first = self._locate(start)
+        lo, hi = self._bounds(first)
+        if stop <= hi:
+            return np.frombuffer(self._part(first, start - lo, stop - lo), np.uint8)
+        result = np.empty(stop - start, np.uint8)
+        view = result.data
+        piece, at = first, start
+        while at < stop:
+            lo, hi = self._bounds(piece)
+            end = min(hi, stop)
+            target = view[at - start : end - start]
+            if self._stored.raw[piece]:
+                self._source.read_into(int(self._stored.offsets[piece]) + at - lo, target)
+            else:
+                target[:] = self._inflate(piece)[at - lo : end - lo]
+            piece, at = piece + 1, end
+        return result
+
+    def read_all(self) -> NDArray[np.uint8]:
+        """Return everything."""
+        return self.read(0, self.n_bytes)
+
+    def parts(self, start: int, stop: int) -> Iterator[NDArray[np.uint8]]:
+        """Yield bytes `start` to `stop` in consecutive parts of at most one chunk."""
+        while start < stop:
+            end = min(stop, self._bounds(self._locate(start))[1])
+            yield self.read(start, end)
+            start = end
+
+    def sha256(self) -> str:
+        """Return the SHA-256 of everything, hexadecimal."""
+        digest = sha256()
+        for part in self.parts(0, self.n_bytes):
+            digest.update(part.data)
+        return digest.hexdigest()
+
+    def _locate(self, position: int) -> int:
+        block, rest = divmod(position, self._block)
+        return block * self._pieces_a_block + rest // self._step
+
+    def _bounds(self, piece: int) -> tuple[int, int]:
+        block, index = divmod(piece, self._pieces_a_block)
+        start = block * self._block + index * self._step
+        return start, min(start + self._step, (block + 1) * self._block)
+
+    def _part(self, piece: int, start: int, stop: int) -> bytes | memoryview:
+        if self._stored.raw[piece]:
+            return self._source.read(int(self._stored.offsets[piece]) + start, stop - start)
+        return memoryview(self._inflate(piece))[start:stop]
+
+    def _inflate(self, piece: int) -> bytes:
+        """Return a compressed chunk whole."""
+        with self._lock:
+            found = self._inflated.get(piece)
+            if found is not None:
+                self._inflated.move_to_end(piece)
+                return found
+        stored = self._stored
+        packed = self._source.read(int(stored.offsets[piece]), int(stored.sizes[piece]))
+        inflater = zlib.decompressobj()
+        try:
+            data = inflater.decompress(packed, self._step + 1)
+        except zlib.error as error:
+            raise self._damaged() from error
+        if len(data) != self._step or not inflater.eof or inflater.unused_data:
+            raise self._damaged()
+        with self._lock:
+            self._inflated[piece] = data
+            while len(self._inflated) * self._step > max(self._cache_bytes, self._step):
+                self._inflated.popitem(last=False)
+        return data
+
+    def _damaged(self) -> CorruptArchiveError:
+        return CorruptArchiveError(
+            "a chunk does not decompress to its size",
+            code="corrupt-chunk",
+            place=self._place,
+            consequence="the file is damaged",
+            hint=f"maskstat verify {self._source.place}",
+        )

@@ -1,0 +1,349 @@
+"""Refuse a hostile or damaged file before any of its payload is read.
+
+Order: superblock, root attributes and version, then object by object links, object class,
+attributes, creation list, extents, budget, chunks. What comes out are `Stored` datasets, which are
+read without the HDF5 library. The first failure ends it.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any, cast
+
+from maskstat import __version__
+from maskstat.archive import spec
+from maskstat.archive.guard_members import (
+    AttributeValue,
+    ObjectBook,
+    check_link,
+    missing,
+    read_attributes,
+    refuse,
+)
+from maskstat.archive.guard_storage import (
+    Budget,
+    Ledger,
+    Stored,
+    check_dataset,
+    chunk_table,
+    piece_count,
+)
+from maskstat.archive.hdf5 import HdfFile, ObjectFacts
+from maskstat.archive.source import Source, check_superblock
+from maskstat.errors import (
+    ArchiveError,
+    NotFoundError,
+    UnsupportedVersionError,
+    closest,
+    printable,
+)
+
+__all__ = ["Guard", "StoredRun"]
+
+_BY_PATH = {dataset.path: dataset for dataset in spec.DATASETS}
+_VERSION = re.compile(r"(\d{1,4})\.(\d{1,4})")
+_IDS = 1 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class StoredRun:
+    """A run that passed the guard.
+
+    Parameters
+    ----------
+    run_id
+        Its name.
+    attributes
+        Name to value.
+    datasets
+        Path within the run to dataset.
+    """
+
+    run_id: str
+    attributes: dict[str, AttributeValue]
+    datasets: dict[str, Stored]
+
+
+class Guard:
+    """Goes through an archive's structure, one run at a time.
+
+    Parameters
+    ----------
+    source
+        The archive's bytes.
+
+    Raises
+    ------
+    ArchiveError
+        It is something else.
+    UnsafeArchiveError, CorruptArchiveError, UnsupportedVersionError
+        It is refused.
+    """
+
+    def __init__(self, source: Source) -> None:
+        self.place = source.place
+        check_superblock(source)
+        self._ledger = Ledger(source.size)
+        self._budget = Budget(source.size)
+        self._book = ObjectBook()
+        self._hdf = HdfFile(source)
+        try:
+            self._open_root()
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Close the HDF5 file; what passed the guard stays readable."""
+        self._hdf.close()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether runs can still be asked for."""
+        return self._hdf.is_open
+
+    def layout(self, layout_id: str) -> Stored:
+        """Guard one layout."""
+        place = f"{self.place}: /layouts/{layout_id}"
+        if layout_id not in self.layout_ids:
+            raise missing("this layout", place)
+        name = layout_id.encode("ascii")
+        facts = self._hdf.member(self._layouts, name, place)
+        self._book.enter(facts, place)
+        if facts.kind != "dataset":
+            raise refuse("it is not a dataset", "unsafe-object", place)
+        return self._dataset(self._layouts, name, facts, place, spec.LAYOUT, {})
+
+    def run(self, run_id: str) -> StoredRun:
+        """Guard one run and everything in it.
+
+        Raises
+        ------
+        NotFoundError
+            There is no such run.
+        """
+        if run_id not in self.run_ids:
+            raise NotFoundError(
+                f"there is no run '{run_id}'",
+                code="no-such-run",
+                place=self.place,
+                consequence=closest(run_id, self.run_ids),
+                hint=f"maskstat list {self.place}",
+            )
+        place = f"{self.place}: /runs/{run_id}"
+        group, facts = self._group(self._runs, run_id.encode("ascii"), place)
+        attributes = read_attributes(
+            self._hdf,
+            group,
+            facts.n_attributes,
+            spec.RUN_ATTRIBUTES,
+            place=place,
+            strict=self.strict,
+        )
+        extents = {"I": cast(int, attributes["n_iterations"])}
+        datasets = self._members(group, "", place, extents)
+        for expected in spec.DATASETS:
+            if expected.required and expected.path not in datasets:
+                raise missing(f"dataset '{expected.path}'", place)
+        return StoredRun(run_id=run_id, attributes=attributes, datasets=datasets)
+
+    def _open_root(self) -> None:
+        root, facts = self._hdf.root()
+        self._book.enter(facts, self.place)
+        self._check_version(root, facts)
+        names = self._names(root, f"{self.place}: /", spec.MEMBERS)
+        for name in names:
+            if name not in ("layouts", "runs") and self.strict:
+                raise _unexpected(name, f"{self.place}: /")
+        for name in ("layouts", "runs"):
+            if name not in names:
+                raise missing(f"group '{name}'", f"{self.place}: /")
+        self._layouts = self._plain_group(root, "layouts")
+        self._runs = self._plain_group(root, "runs")
+        self.layout_ids = frozenset(self._names(self._layouts, f"{self.place}: /layouts", _IDS))
+        for name in self.layout_ids:
+            if not spec.LAYOUT_ID.fullmatch(name):
+                raise refuse(f"'{name}' is no layout id", "unsafe-name", f"{self.place}: /layouts")
+        self.run_ids = tuple(self._names(self._runs, f"{self.place}: /runs", _IDS))
+
+    def _check_version(self, root: Any, facts: ObjectFacts) -> None:
+        """Read the root's attributes, and see first whether this program knows the format."""
+        found = {
+            a.name: printable(self._hdf.text(a, self.place).rstrip(b"\0").decode("latin-1"))
+            for a in self._hdf.attributes(root, facts.n_attributes, self.place)
+            if a.kind == "text" and a.shape == () and a.n_bytes <= spec.TEXT_BYTES
+        }
+        version = _VERSION.fullmatch(found.get(b"format_version", ""))
+        if found.get(b"format") != spec.FORMAT or version is None:
+            raise ArchiveError(
+                "it is an HDF5 file of another kind",
+                code="not-an-archive",
+                place=self.place,
+                consequence="it is no maskstat archive",
+                hint=f"maskstat convert {self.place} -o masks.h5",
+            )
+        features = set(found.get(b"required_features", "").split()) - spec.FEATURES
+        if int(version[1]) != spec.MAJOR or features:
+            raise _unsupported(found, features, newer=int(version[1]) >= spec.MAJOR, at=self.place)
+        self.version = version[0]
+        self.strict = int(version[2]) <= spec.MINOR
+        self.attributes = read_attributes(
+            self._hdf,
+            root,
+            facts.n_attributes,
+            spec.ROOT_ATTRIBUTES,
+            place=self.place,
+            strict=self.strict,
+        )
+
+    def _names(self, group: Any, place: str, limit: int) -> list[str]:
+        """Return the names in a group, all of them hard links."""
+        links = self._hdf.links(group, place, limit)
+        if len(links) > limit:
+            raise refuse("it has too many members", "unsafe-object", place)
+        return [check_link(link, place) for link in links]
+
+    def _group(self, parent: Any, name: bytes, place: str) -> tuple[Any, ObjectFacts]:
+        facts = self._hdf.member(parent, name, place)
+        self._book.enter(facts, place)
+        if facts.kind != "group":
+            raise refuse("it is not a group", "unsafe-object", place)
+        return self._hdf.open_group(parent, name, place), facts
+
+    def _plain_group(self, root: Any, name: str) -> Any:
+        """Open a group of the root; it has no attributes."""
+        place = f"{self.place}: /{name}"
+        group, facts = self._group(root, name.encode("ascii"), place)
+        read_attributes(self._hdf, group, facts.n_attributes, (), place=place, strict=self.strict)
+        return group
+
+    def _members(
+        self, group: Any, prefix: str, place: str, extents: dict[str, int]
+    ) -> dict[str, Stored]:
+        """Guard the datasets of a run, or of one of its groups."""
+        datasets: dict[str, Stored] = {}
+        names = self._names(group, place, spec.MEMBERS)
+        if prefix and not names:
+            raise missing("every member", place)
+        for name in names:
+            here, path, raw = f"{place}/{name}", f"{prefix}{name}", name.encode("ascii")
+            facts = self._hdf.member(group, raw, here)
+            expected = _BY_PATH.get(path) or _BY_PATH.get(f"{prefix}<name>")
+            is_group = not prefix and (
+                name in spec.GROUPS or (facts.kind == "group" and not self.strict)
+            )
+            if self.strict and expected is None and not is_group:
+                raise _unexpected(name, place)
+            self._book.enter(facts, here)
+            if facts.kind != ("group" if is_group else "dataset"):
+                raise refuse(f"it is a {facts.kind}", "unsafe-object", here)
+            if is_group:
+                inner = self._hdf.open_group(group, raw, here)
+                read_attributes(
+                    self._hdf, inner, facts.n_attributes, (), place=here, strict=self.strict
+                )
+                datasets |= self._members(inner, f"{name}/", here, extents)
+            else:
+                datasets[path] = self._dataset(group, raw, facts, here, expected, extents)
+        return datasets
+
+    def _dataset(
+        self,
+        group: Any,
+        name: bytes,
+        member: ObjectFacts,
+        place: str,
+        expected: spec.Dataset | None,
+        extents: dict[str, int],
+    ) -> Stored:
+        """Guard one dataset down to its chunks."""
+        dataset, facts = self._hdf.open_dataset(group, name, place)
+        dtype, shape = check_dataset(facts, place, expected)
+        attributes = read_attributes(
+            self._hdf,
+            dataset,
+            member.n_attributes,
+            expected.attributes if expected else (),
+            place=place,
+            strict=self.strict,
+        )
+        if expected is not None:
+            self._fit(expected, name.decode("ascii"), shape, attributes, extents, place)
+        chunks = self._hdf.chunks(dataset, place, piece_count(shape, facts.chunk))
+        offsets, sizes, raw = chunk_table(facts, chunks, dtype, self._ledger, place)
+        return Stored(
+            path=place.rpartition(": ")[2],
+            dtype=dtype,
+            shape=shape,
+            chunk=facts.chunk,
+            attributes=attributes,
+            offsets=offsets,
+            sizes=sizes,
+            raw=raw,
+        )
+
+    def _fit(
+        self,
+        expected: spec.Dataset,
+        name: str,
+        shape: tuple[int, ...],
+        attributes: dict[str, AttributeValue],
+        extents: dict[str, int],
+        place: str,
+    ) -> None:
+        """Match a shape to the expected one, with letters bound so far, and to the budget."""
+        if expected.path.startswith("series/") and not spec.SERIES_NAME.fullmatch(name):
+            raise refuse(f"'{name}' is no name for a series", "unsafe-name", place)
+        local = (
+            {"I'": len(iterations)}
+            if isinstance(iterations := attributes.get("iterations"), list)
+            else {}
+        )
+        pattern = next((p for p in expected.shapes if len(p) == len(shape)), None)
+        if pattern is None:
+            raise refuse(f"its shape is {shape}", "unsafe-shape", place)
+        for symbol, n in zip(pattern, shape, strict=True):
+            if isinstance(symbol, int):
+                wanted = symbol
+            elif symbol in ("I'", "E", "C", "n"):
+                wanted = local.setdefault(symbol, n)
+            else:
+                wanted = extents.setdefault(f"N {name}" if symbol == "N" else symbol, n)
+            if n != wanted:
+                raise refuse(
+                    f"its shape is {shape} where {symbol} is {wanted}", "unsafe-shape", place
+                )
+        n_bytes = int(expected.dtype[1])
+        for n in shape:
+            n_bytes *= n
+        if pattern == ("n",):
+            if n_bytes > spec.JSON_BYTES:
+                raise refuse(f"it is a text of {n_bytes:,} bytes", "unsafe-shape", place)
+            n_bytes *= spec.JSON_WEIGHT
+        if expected.eager:
+            self._budget.spend(n_bytes, place)
+
+
+def _unexpected(name: str, place: str) -> Exception:
+    return refuse(
+        f"'{name}' is not expected there",
+        "unexpected-member",
+        place,
+        f"format {spec.VERSION} has no such object",
+    )
+
+
+def _unsupported(
+    found: dict[bytes, str], features: set[str], *, newer: bool, at: str
+) -> UnsupportedVersionError:
+    """Name the file's version, its writer, what this program reads and the command that helps."""
+    writer = found.get(b"writer") or "an unknown program"
+    needs = f" and requires {', '.join(sorted(features))}" if features else ""
+    return UnsupportedVersionError(
+        f"it has format {found[b'format_version']}{needs}, written by {writer}",
+        code="unsupported-feature" if features else "unsupported-version",
+        place=at,
+        consequence=f"this is maskstat {__version__}, which reads format {spec.MAJOR}.x",
+        hint="pip install --upgrade maskstat" if newer else f"maskstat upgrade {at} -o NEW.h5",
+    )

@@ -1,0 +1,237 @@
+"""Read archives: from guarded datasets to runs whose masks and weights stay in the file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from hashlib import sha256
+from threading import RLock
+from types import TracebackType
+
+from maskstat.archive import digest, layouts, spec
+from maskstat.archive.chunks import ChunkedBytes
+from maskstat.archive.guard import Guard
+from maskstat.archive.run_reader import RunReader
+from maskstat.archive.source import HDF5_SIGNATURE, Source, open_source
+from maskstat.errors import ArchiveError, CorruptArchiveError, StorageError
+from maskstat.layout import Layout
+from maskstat.run import Run
+
+__all__ = ["Archive", "is_archive", "is_hdf5", "open_archive"]
+
+_ATTEMPTS = 5
+
+
+class Archive:
+    """An archive that is open for reading.
+
+    A run is guarded and its small parts are loaded when it is first asked for; an archive of few
+    runs is guarded whole when it is opened. Runs stay readable after the archive is closed.
+
+    Parameters
+    ----------
+    source
+        The archive's bytes.
+    """
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._guard = Guard(source)
+        self._lock = RLock()
+        self._layouts: dict[str, tuple[Layout, str]] = {}
+        self._readers: dict[str, RunReader] = {}
+        self._digest_checked = False
+        try:
+            if not self._guard.run_ids:
+                raise CorruptArchiveError("it holds no runs", code="no-runs", place=source.place)
+            if len(self._guard.run_ids) <= spec.EAGER_RUNS:
+                self.guard_all()
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def path(self) -> str:
+        """Where it was read from; ``-`` for bytes."""
+        return self._source.place
+
+    @property
+    def format_version(self) -> str:
+        """The version of the format that it follows."""
+        return self._guard.version
+
+    @property
+    def writer(self) -> str:
+        """The program that wrote it."""
+        return str(self._guard.attributes["writer"])
+
+    @property
+    def runs(self) -> Mapping[str, Run]:
+        """The runs by name, each loaded when it is asked for."""
+        return _Runs(self)
+
+    @property
+    def run_ids(self) -> tuple[str, ...]:
+        """The names of its runs, sorted."""
+        return self._guard.run_ids
+
+    @property
+    def content_digest(self) -> str:
+        """The digest over the runs' names and digests.
+
+        Raises
+        ------
+        CorruptArchiveError
+            The runs have other digests.
+        """
+        stated = str(self._guard.attributes["content_digest"])
+        with self._lock:
+            if not self._digest_checked:
+                found = digest.content_digest((r, self.reader(r).digest) for r in self.run_ids)
+                if found != stated:
+                    raise CorruptArchiveError(
+                        "its runs are not those of its content digest",
+                        code="corrupt-digest",
+                        place=self.path,
+                        consequence="a run was added, left out or changed",
+                        hint=f"maskstat verify {self.path}",
+                    )
+                self._digest_checked = True
+        return stated
+
+    def guard_all(self) -> None:
+        """Guard every run and layout now, and check the content digest."""
+        with self._lock:
+            for run_id in self.run_ids:
+                self.reader(run_id)
+            for layout_id in sorted(self._guard.layout_ids):
+                self._layout(layout_id)
+            _ = self.content_digest
+            self._guard.close()
+
+    def reader(self, run_id: str) -> RunReader:
+        """Guard one run and return what reads it."""
+        with self._lock:
+            found = self._readers.get(run_id)
+            if found is None:
+                if not self._guard.is_open and run_id in self.run_ids:
+                    raise StorageError(
+                        "the archive is closed", code="closed-archive", place=self.path
+                    )
+                stored = self._guard.run(run_id)
+                layout, text_digest = self._layout(str(stored.attributes["layout"]))
+                label = f"{self.path}::{run_id}" if len(self.run_ids) > 1 else self.path
+                found = RunReader(self._source, stored, layout, text_digest, label)
+                self._readers[run_id] = found
+            return found
+
+    def close(self) -> None:
+        """Close the archive; runs that were taken from it stay readable."""
+        self._guard.close()
+
+    def _layout(self, layout_id: str) -> tuple[Layout, str]:
+        """Return a layout and the SHA-256 of its text."""
+        if layout_id not in self._layouts:
+            stored = self._guard.layout(layout_id)
+            place = f"{self.path}: {stored.path}"
+            text = ChunkedBytes(self._source, stored, place).read_all().tobytes()
+            if digest.layout_id(text) != layout_id:
+                raise CorruptArchiveError(
+                    "content does not match its name",
+                    code="corrupt-digest",
+                    place=place,
+                    consequence="the file is damaged",
+                )
+            self._layouts[layout_id] = (
+                layouts.from_text(text, place=place),
+                sha256(text).hexdigest(),
+            )
+        return self._layouts[layout_id]
+
+    def __enter__(self) -> Archive:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<Archive '{self.path}': {len(self.run_ids)} runs, format {self.format_version}>"
+
+
+class _Runs(Mapping[str, Run]):
+    """The runs of an archive by name, each loaded when it is asked for."""
+
+    def __init__(self, archive: Archive) -> None:
+        self._archive = archive
+
+    def __getitem__(self, run_id: str) -> Run:
+        return self._archive.reader(run_id).run
+
+    def __contains__(self, run_id: object) -> bool:
+        return run_id in self._archive.run_ids
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._archive.run_ids)
+
+    def __len__(self) -> int:
+        return len(self._archive.run_ids)
+
+
+def open_archive(source: str | os.PathLike[str] | bytes) -> Archive:
+    """Open an archive for reading.
+
+    Parameters
+    ----------
+    source
+        A path, or an archive's bytes as read from a pipe.
+
+    Returns
+    -------
+    Archive
+
+    Raises
+    ------
+    NotFoundError
+        There is no such file.
+    ArchiveError
+        It is no archive, or one that is refused (see the subclasses).
+    StorageError
+        It cannot be read.
+    """
+    for attempt in range(_ATTEMPTS):
+        try:
+            return Archive(open_source(source))
+        except StorageError as error:
+            if error.code != "changing-file" or attempt == _ATTEMPTS - 1:
+                raise
+    raise AssertionError("unreachable")
+
+
+def is_hdf5(prefix: bytes) -> bool:
+    """Tell from its first bytes whether a file is HDF5."""
+    return prefix.startswith(HDF5_SIGNATURE)
+
+
+def is_archive(source: str | os.PathLike[str] | bytes) -> bool:
+    """Tell by content whether a file says that it is a maskstat archive of any version.
+
+    Parameters
+    ----------
+    source
+        A path, or all of a file's bytes.
+
+    Returns
+    -------
+    bool
+        True also for one that is damaged behind its first attributes.
+    """
+    try:
+        Guard(open_source(source)).close()
+    except ArchiveError as error:
+        return error.code not in ("not-an-archive", "empty-file", "not-a-file")
+    return True

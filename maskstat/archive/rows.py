@@ -1,0 +1,222 @@
+"""The masks of a run in a file: every row checked against digest, padding and counts.
+
+A row of up to 32 MiB is checked whole before any of it is used. A longer one is checked while it
+is read in sequence, and fails at the end of the pass; read in another order, it is checked in a
+pass of its own first. No row is checked twice.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import sha256
+from threading import RLock
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from maskstat.archive import spec
+from maskstat.archive.chunks import ChunkedBytes
+from maskstat.bits import WORD_BITS, IntArray, WordArray, segment_counts, tiles
+from maskstat.errors import CorruptArchiveError, printable
+from maskstat.layout import Layout
+
+if TYPE_CHECKING:
+    from hashlib import _Hash
+
+__all__ = ["FileMasks", "RowCheck"]
+
+_LITTLE = np.dtype("<u8")
+
+
+@dataclass(frozen=True, slots=True)
+class RowCheck:
+    """What one pass over a row found.
+
+    Parameters
+    ----------
+    digest
+        SHA-256 of its bytes.
+    kept : int64 (n_layers,)
+        Set bits a layer.
+    stray
+        Name of the first layer with a set padding bit; empty if there is none.
+    """
+
+    digest: bytes
+    kept: IntArray
+    stray: str
+
+
+class _Pass:
+    """A pass over one row, from its first word to its last."""
+
+    def __init__(self, layout: Layout, tails: NDArray[np.uint64]) -> None:
+        self._layout = layout
+        self._tails = tails
+        self._hash: _Hash = sha256()
+        self._kept = np.zeros(len(layout.layers), np.int64)
+        self._stray = ""
+        self.done = 0
+
+    def add(self, words: WordArray) -> None:
+        """Take the next words."""
+        start, stop = self.done, self.done + words.size
+        self._hash.update(words.astype(_LITTLE, copy=False).data)
+        segment_counts(words, start, self._layout.edges, self._kept)
+        ends = self._layout.edges[1:] - 1
+        here = slice(*np.searchsorted(ends, [start, stop]))
+        stray = np.flatnonzero(words[ends[here] - start] & self._tails[here])
+        if stray.size and not self._stray:
+            self._stray = self._layout.layers[int(here.start + stray[0])].name
+        self.done = stop
+
+    def result(self) -> RowCheck:
+        """Return what was found, after the last word."""
+        return RowCheck(self._hash.digest(), self._kept, self._stray)
+
+
+class FileMasks:
+    """Packed masks in an archive.
+
+    Parameters
+    ----------
+    values
+        The rows' bytes.
+    layout
+        The layers.
+    digests : uint8 (n_rows, 32)
+        SHA-256 of each row.
+    kept : int64 (n_rows, n_layers)
+        Set bits a layer.
+    label
+        Address of the run, for errors.
+    """
+
+    def __init__(
+        self,
+        values: ChunkedBytes,
+        layout: Layout,
+        digests: NDArray[np.uint8],
+        kept: IntArray,
+        label: str,
+    ) -> None:
+        self._values = values
+        self._layout = layout
+        self._digests = digests
+        self._kept = kept
+        self._label = label
+        self._checked = np.zeros(digests.shape[0], np.bool_)
+        self._passes: dict[int, _Pass] = {}
+        self._lock = RLock()
+        used = layout.sizes % WORD_BITS
+        # Bits of a layer's last word that belong to no weight.
+        self._tails = np.where(
+            used == 0,
+            np.uint64(0),
+            np.left_shift(np.uint64(0xFFFF_FFFF_FFFF_FFFF), used.astype(np.uint64)),
+        )
+
+    @property
+    def n_rows(self) -> int:
+        """Number of iterations."""
+        return int(self._digests.shape[0])
+
+    @property
+    def n_words(self) -> int:
+        """Length of a row in 64-bit words."""
+        return self._layout.n_words
+
+    def words(self, row: int, start: int, stop: int) -> WordArray:
+        """Return words `start` to `stop` of one row, not to be modified.
+
+        Raises
+        ------
+        CorruptArchiveError
+            The row is not what was written.
+        """
+        if self._checked[row]:
+            return self._read(row, start, stop)
+        with self._lock:
+            if self._checked[row]:
+                return self._read(row, start, stop)
+            if 8 * self.n_words <= spec.ROW_IN_MEMORY:
+                words = self._read(row, 0, self.n_words)
+                check = self._new_pass()
+                check.add(words)
+                self._finish(row, check)
+                return words[start:stop]
+            return self._stream(row, start, stop)
+
+    def examine(self, row: int) -> RowCheck:
+        """Go over one row in one pass and say what it holds, right or not."""
+        check = self._new_pass()
+        for start, stop in tiles(self.n_words):
+            check.add(self._read(row, start, stop))
+        return check.result()
+
+    def problem(self, row: int, found: RowCheck) -> CorruptArchiveError | None:
+        """Compare what a row holds with what the file says about it."""
+        place = f"{self._label}@{row}"
+        hint = f"maskstat verify {self._label.partition('::')[0]}"
+        if found.digest != self._digests[row].tobytes():
+            return CorruptArchiveError(
+                "content does not match its digest",
+                code="corrupt-digest",
+                place=place,
+                consequence="the file is damaged",
+                hint=hint,
+            )
+        if found.stray:
+            return CorruptArchiveError(
+                f"layer {printable(found.stray)} has bits set in its padding",
+                code="corrupt-padding",
+                place=place,
+                consequence="counts would be wrong",
+                hint=hint,
+            )
+        wrong = np.flatnonzero(found.kept != self._kept[row])
+        if wrong.size:
+            layer = int(wrong[0])
+            return CorruptArchiveError(
+                f"layer {printable(self._layout.names[layer])} keeps {found.kept[layer]:,} weights"
+                f" where the file says {self._kept[row, layer]:,}",
+                code="corrupt-kept",
+                place=place,
+                consequence="the file contradicts itself",
+                hint=hint,
+            )
+        return None
+
+    def _read(self, row: int, start: int, stop: int) -> WordArray:
+        base = 8 * self.n_words * row
+        octets = self._values.read(base + 8 * start, base + 8 * stop)
+        return octets.view(_LITTLE).astype(np.uint64, copy=False)
+
+    def _new_pass(self) -> _Pass:
+        return _Pass(self._layout, self._tails)
+
+    def _finish(self, row: int, check: _Pass) -> None:
+        self._passes.pop(row, None)
+        problem = self.problem(row, check.result())
+        if problem is not None:
+            raise problem
+        self._checked[row] = True
+
+    def _stream(self, row: int, start: int, stop: int) -> WordArray:
+        """Read a part of a long row on the way of its first pass, or after a pass of its own."""
+        check = self._passes.get(row)
+        if check is None and start == 0:
+            check = self._passes[row] = self._new_pass()
+        if check is None or start > check.done:
+            whole = self._new_pass()
+            for tile in tiles(self.n_words):
+                whole.add(self._read(row, *tile))
+            self._finish(row, whole)
+            return self._read(row, start, stop)
+        words = self._read(row, start, stop)
+        if stop > check.done:
+            check.add(words[check.done - start :])
+        if check.done == self.n_words:
+            self._finish(row, check)
+        return words

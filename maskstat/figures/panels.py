@@ -1,0 +1,122 @@
+"""Panels: small multiples, one a layer, on a page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from matplotlib.artist import Artist
+
+from maskstat.errors import UsageError
+from maskstat.figures.labels import count, short_layers
+from maskstat.figures.style import Axes, Figure, new_figure
+
+__all__ = ["PANEL_CHARACTERS", "panel_grid"]
+
+PANEL_CHARACTERS = 25
+"""How many characters of the tick labels' size fit under a panel."""
+
+_MOST_PANELS = 200
+
+# Inches. A page of four columns is as wide as two columns of a paper.
+_LEFT, _RIGHT, _TOP = 0.64, 0.08, 0.27
+_WIDTH, _HEIGHT = 1.48, 1.25
+_GAP, _TITLE = 0.12, 0.34
+_LINE, _TICK_LINE = 0.15, 0.12
+_CHARACTER, _HANDLE = 0.05, 0.52
+
+
+def panel_grid(
+    sizes: Mapping[str, int],
+    *,
+    title: str,
+    x_label: str,
+    y_label: str,
+    legend: Mapping[str, Artist],
+    tick_lines: int = 1,
+) -> tuple[Figure, list[Axes]]:
+    """Return a figure with one titled panel a layer, all over the same y axis.
+
+    Parameters
+    ----------
+    sizes
+        Layer name to its number of weights, in the order of the panels.
+    title
+        What the figure shows.
+    x_label, y_label
+        What the axes of all panels are.
+    legend
+        Name to an artist that looks like what it names; the legend lies under the panels.
+    tick_lines
+        Lines of text at each tick of an x axis.
+
+    Returns
+    -------
+    Figure
+    list of Axes
+        One a layer, in order.
+
+    Raises
+    ------
+    UsageError
+        There are more layers than a page can hold.
+    """
+    n = len(sizes)
+    if n > _MOST_PANELS:
+        raise UsageError(
+            f"{n} panels, one a layer",
+            code="too-many-layers",
+            consequence=f"a figure holds {_MOST_PANELS} at most",
+            hint="name layers with --layer, e.g. --layer 'conv*'",
+        )
+    n_columns = _columns(n)
+    n_rows = -(-n // n_columns)
+    panel = max(_WIDTH, (3.4 - _LEFT - _RIGHT + _GAP) / n_columns - _GAP)
+    width = _LEFT + n_columns * (panel + _GAP) - _GAP + _RIGHT
+    n_beside = _legend_columns(list(legend), width)
+    bottom = (x_label.count("\n") + 1 - (-len(legend) // n_beside)) * _LINE + 0.14
+    ticks = tick_lines * _TICK_LINE + 0.12
+    height = _TOP + n_rows * (_TITLE + _HEIGHT + ticks) + bottom
+    figure = new_figure(width, height)
+    axes: list[Axes] = []
+    for index, (name, size, short) in enumerate(
+        zip(sizes, sizes.values(), short_layers(list(sizes)), strict=True)
+    ):
+        row, column = divmod(index, n_columns)
+        left = _LEFT + column * (panel + _GAP)
+        low = height - _TOP - (row + 1) * (_TITLE + _HEIGHT) - row * ticks
+        box = (left / width, low / height, panel / width, _HEIGHT / height)
+        one = figure.add_axes(box, sharey=axes[0] if axes else None)
+        one.set_title(f"{short}\n{count(size, 'weight')}")
+        one.title.set_fontweight("bold" if name == "total" else "normal")
+        one.tick_params(labelleft=column == 0)
+        axes.append(one)
+    middle = (_LEFT + width - _RIGHT) / 2 / width
+    figure.suptitle(title, x=middle, y=1 - 0.07 / height)
+    figure.supxlabel(x_label, x=middle, y=bottom / height, va="top")
+    figure.supylabel(y_label, x=0.06 / width, y=(bottom + height - _TOP) / 2 / height, ha="left")
+    figure.legend(
+        list(legend.values()),
+        list(legend),
+        loc="lower center",
+        bbox_to_anchor=(0.5, 0.03 / height),
+        ncols=n_beside,
+        borderaxespad=0,
+    )
+    return figure, axes
+
+
+def _columns(n: int) -> int:
+    """Fill the page's width, with few holes in the last row."""
+    if n <= 4:
+        return n
+    return 3 if n in (5, 6, 9) else 4
+
+
+def _legend_columns(names: Sequence[str], width: float) -> int:
+    """Return how many columns the legend has room for."""
+    for n_columns in range(len(names), 1, -1):
+        n_rows = -(-len(names) // n_columns)
+        columns = [names[start : start + n_rows] for start in range(0, len(names), n_rows)]
+        if sum(max(map(len, names)) * _CHARACTER + _HANDLE for names in columns) <= width:
+            return n_columns
+    return 1

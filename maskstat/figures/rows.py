@@ -1,0 +1,77 @@
+"""Rows of a result table, checked and grouped the way figures need them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from maskstat.errors import InputError
+from maskstat.table import Table
+
+__all__ = ["by_layer", "drawable_rows", "layer_note", "value"]
+
+
+def drawable_rows(table: Table, columns: Sequence[str], *, source: str) -> list[dict[str, Any]]:
+    """Return the rows of a table from which a figure can be drawn.
+
+    Parameters
+    ----------
+    table
+        The table.
+    columns
+        Columns that the figure draws.
+    source
+        Name of the function whose table is wanted, for the error.
+
+    Returns
+    -------
+    list of dict
+
+    Raises
+    ------
+    InputError
+        A column is missing, or there are no rows.
+    """
+    for name in columns:
+        if name not in table.data:
+            raise InputError(
+                f"a table of {table.schema} has no column '{name}'",
+                code="wrong-table",
+                consequence=f"this figure is drawn from what {source}() returns",
+            )
+    rows = table.rows()
+    if not rows:
+        raise InputError(
+            "the table has no rows",
+            code="nothing-to-draw",
+            consequence="there is nothing to draw",
+            hint="ask for iterations that all inputs have",
+        )
+    return rows
+
+
+def by_layer(rows: Sequence[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    """Group rows by layer, in network order, the total last."""
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        groups.setdefault(row["layer"], []).append(row)
+    if "total" in groups:
+        groups["total"] = groups.pop("total")
+    return groups
+
+
+def value(row: dict[str, Any], name: str) -> float:
+    """Return a number that can be drawn: NaN where it does not exist.
+
+    The distance of two masks that both keep nothing is 0 by convention only, so it is not drawn.
+    """
+    number = row[name]
+    if number is None or row.get("note") == "empty-union":
+        return float("nan")
+    return float(number)
+
+
+def layer_note(table: Table) -> str:
+    """Say which layers a total is over, if not all."""
+    layers = table.parameters.get("layers")
+    return f" over {', '.join(layers)}" if layers else ""

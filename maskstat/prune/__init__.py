@@ -1,0 +1,96 @@
+"""The bundled runner: iterative magnitude pruning of a torch network, recorded as a `Run`."""
+
+from __future__ import annotations
+
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from maskstat.prune.progress import Progress, Silent
+from maskstat.prune.recipe import Recipe
+from maskstat.run import Run
+
+__all__ = ["Progress", "Recipe", "Silent", "prune"]
+
+
+def prune(
+    recipe: Recipe | None = None,
+    *,
+    output: str | PathLike[str] | None = None,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+    **overrides: Any,
+) -> Run:
+    """Train, prune and rewind a network again and again.
+
+    Parameters
+    ----------
+    recipe
+        What to run; by default a LeNet on the handwritten digits that come with this package.
+    output
+        Where the archive is to be, published whole after every iteration. A run of the same recipe
+        that is there is returned if it is complete, and continued if not.
+    overwrite
+        Replace whatever is there and begin anew.
+    progress
+        Told what happens; by default nobody is.
+    **overrides
+        Settings that differ from the recipe's, e.g. ``lr=0.05``.
+
+    Returns
+    -------
+    Run
+        Read back from the archive where there is one.
+
+    Raises
+    ------
+    UsageError
+        A setting that cannot be used.
+    MissingExtraError
+        torch is not installed.
+    OutputExistsError
+        Something else is at the path.
+    TrainingError
+        A loss is not finite; the archive holds what was whole, with status ``failed``.
+
+    Examples
+    --------
+    >>> run = prune(iterations=1, epochs=1)
+    >>> run.n_iterations, run.mask(1).n_kept
+    (2, 15614)
+    """
+    recipe = (recipe or Recipe()).replace(**overrides)
+    watcher = progress or Silent()
+    if output is None:
+        return _iterate(recipe, None, lambda _: None, watcher)
+
+    from maskstat.archive import open_archive, write
+    from maskstat.prune.resume import earlier_run
+
+    path = Path(output)
+    earlier = None if overwrite else earlier_run(path, recipe)
+    if earlier is not None and earlier.status == "complete":
+        watcher.note(f"skipped: {path} is complete")
+        return earlier
+    if earlier is not None:
+        watcher.note(f"continued: {path} is {earlier.status}")
+    replace = overwrite or earlier is not None
+
+    def publish(run: Run) -> None:
+        nonlocal replace
+        write(path, [run], overwrite=replace)
+        replace = True
+
+    _iterate(recipe, earlier, publish, watcher)
+    return open_archive(path).runs[recipe.run_id]
+
+
+def _iterate(recipe: Recipe, earlier: Run | None, publish: Any, progress: Progress) -> Run:
+    """Run a recipe with torch set for it."""
+    from maskstat.prune.session import deterministic_torch, require_torch
+
+    require_torch()
+    from maskstat.prune.imp import iterate
+
+    with deterministic_torch():
+        return iterate(recipe, earlier=earlier, publish=publish, progress=progress)

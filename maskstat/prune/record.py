@@ -1,0 +1,193 @@
+"""Record: the rows of a run that is going on, and the `Run` they make at any moment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from maskstat.bits import BoolArray, IntArray, WordArray, Words, layer_counts, pack, unpack
+from maskstat.layout import Layout
+from maskstat.prune.network import State
+from maskstat.prune.recipe import Recipe
+from maskstat.run import MaskRows, Outputs, Run, Status, Weights
+
+__all__ = ["Record", "Row", "pack_mask", "unpack_mask"]
+
+_SERIES = ("train_loss", "validation_loss", "validation_accuracy", "test_accuracy")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Row:
+    """One iteration: a mask, and what the network trained under it reached.
+
+    Parameters
+    ----------
+    words : uint64 (n_words,)
+        The packed mask.
+    state
+        All values after training.
+    train_loss, validation_loss : float64 (n_epochs,)
+        By epoch.
+    validation_accuracy, test_accuracy : float64 ()
+        After training.
+    logits : float32 (n_examples, n_classes), optional
+        On the test set, where they are to be stored.
+    """
+
+    words: WordArray
+    state: State
+    train_loss: NDArray[np.float64]
+    validation_loss: NDArray[np.float64]
+    validation_accuracy: float
+    test_accuracy: float
+    logits: NDArray[np.float32] | None = None
+
+
+class Record:
+    """What a run has come to so far.
+
+    Parameters
+    ----------
+    recipe, layout
+        The run's.
+    initial
+        All values before the first training.
+    labels : int64 (n_examples,)
+        True classes of the test set.
+    provenance
+        Where the run comes from.
+    """
+
+    def __init__(
+        self,
+        *,
+        recipe: Recipe,
+        layout: Layout,
+        initial: State,
+        labels: IntArray,
+        provenance: Mapping[str, Any],
+    ) -> None:
+        self.recipe = recipe
+        self.layout = layout
+        self.initial = initial
+        self.labels = labels
+        self.provenance = provenance
+        self.state = initial
+        self._words: list[WordArray] = []
+        self._weights: dict[int, NDArray[np.float32]] = {}
+        self._series: dict[str, list[Any]] = {name: [] for name in _SERIES}
+        self._logits: list[NDArray[np.float32]] = []
+
+    def __len__(self) -> int:
+        """Return the number of iterations recorded."""
+        return len(self._words)
+
+    @property
+    def kept(self) -> BoolArray:
+        """The last mask, bool (n_weights,)."""
+        return unpack_mask(self._words[-1], self.layout)
+
+    def add(self, row: Row) -> None:
+        """Add the next iteration."""
+        if self.recipe.save_weights != "all":
+            self._weights.clear()
+        self._weights[len(self)] = row.state.weights
+        self._words.append(row.words)
+        self.state = row.state
+        for name in _SERIES:
+            self._series[name].append(getattr(row, name))
+        if row.logits is not None:
+            self._logits.append(row.logits)
+
+    def restore(self, run: Run) -> None:
+        """Take over all iterations of a stored run that was made by the same recipe."""
+        last = run.n_iterations - 1
+        final = run.weights["final"]
+        self._words = [
+            run.masks.words(row, 0, self.layout.n_words).copy() for row in range(last + 1)
+        ]
+        self._weights = {t: run.weight("final", t) for t in final.iterations}
+        self._series = {name: list(run.series[name]) for name in _SERIES}
+        if self.recipe.save_outputs:
+            stored = run.outputs[self.recipe.dataset].logits
+            self._logits = [np.asarray(stored[row], np.float32) for row in range(last + 1)]
+        others = np.asarray(run.others["final"][:], np.float32) if self.layout.n_others else None
+        self.state = State(
+            weights=self._weights[last],
+            others=self.initial.others if others is None else others,
+        )
+
+    def run(
+        self, status: Status, *, clock: Mapping[str, Any], failure: Mapping[str, Any] | None = None
+    ) -> Run:
+        """Return the run as it stands.
+
+        A run that is not complete holds the trained weights whatever the recipe saves: they are
+        what the next mask is made from.
+        """
+        recipe, layout = self.recipe, self.layout
+        rows = np.stack(self._words or [pack_mask(np.ones(layout.size, np.bool_), layout)])
+        weights, others = self._stored(resumable=status != "complete")
+        return Run(
+            run_id=recipe.run_id,
+            layout=layout,
+            masks=MaskRows(rows),
+            kept=np.stack([layer_counts(Words(row), layout.edges) for row in rows]),
+            status=status,
+            model=recipe.model,
+            dataset=recipe.dataset,
+            method=recipe.method,
+            seed=recipe.seed,
+            replicate=recipe.replicate if recipe.vary else None,
+            recipe_digest=recipe.digest,
+            series={name: np.array(values) for name, values in self._series.items() if values},
+            outputs=self._outputs(),
+            weights=weights,
+            others=others,
+            provenance={**self.provenance, **({"failure": dict(failure)} if failure else {})},
+            clock=clock,
+        )
+
+    def _stored(
+        self, *, resumable: bool
+    ) -> tuple[dict[str, Weights], dict[str, NDArray[np.float32]]]:
+        """Gather the weights that are to be stored, and everything beside them."""
+        save = self.recipe.save_weights
+        weights: dict[str, Weights] = {}
+        others: dict[str, NDArray[np.float32]] = {}
+        if save != "none":
+            weights["initial"] = Weights(values=self.initial.weights[None], iterations=(0,))
+            others["initial"] = self.initial.others
+        if self._weights and (resumable or save in ("last", "all")):
+            weights["final"] = Weights(
+                values=np.stack(list(self._weights.values())), iterations=tuple(self._weights)
+            )
+            others["final"] = self.state.others
+        return weights, {kind: values for kind, values in others.items() if values.size}
+
+    def _outputs(self) -> dict[str, Outputs]:
+        if not self._logits:
+            return {}
+        iterations = tuple(range(len(self._logits)))
+        logits = np.stack(self._logits)
+        return {
+            self.recipe.dataset: Outputs(logits=logits, iterations=iterations, labels=self.labels)
+        }
+
+
+def pack_mask(kept: BoolArray, layout: Layout) -> WordArray:
+    """Pack a mask, bool (n_weights,), each layer from a word boundary on."""
+    return np.concatenate(
+        [pack(kept[x.weight_offset : x.weight_offset + x.size]) for x in layout.layers]
+    )
+
+
+def unpack_mask(words: WordArray, layout: Layout) -> BoolArray:
+    """Unpack a mask to bool (n_weights,)."""
+    return np.concatenate(
+        [unpack(words[x.word_offset : x.word_offset + x.n_words], x.size) for x in layout.layers]
+    )

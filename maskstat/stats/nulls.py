@@ -1,0 +1,268 @@
+"""Chance models that look inside a layer: channels, rows, columns, margins, inheritance."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, TypeAlias, get_args
+
+import numpy as np
+
+from maskstat.bits import BoolArray
+from maskstat.errors import InputError, UsageError
+from maskstat.stats.channel import channel_interval, channel_null
+from maskstat.stats.chi_square import normal_log_sf
+from maskstat.stats.inherited import (
+    inherited_cumulants,
+    inherited_log_tails,
+    total_inherited_log_tails,
+)
+from maskstat.stats.margins import margins_null
+from maskstat.stats.stratified import interval_total, log_tails_total
+from maskstat.stats.structured import Structure, alive_null, null_for
+from maskstat.stats.units import UnitNull, unit_null
+
+__all__ = [
+    "NULLS",
+    "LayerChance",
+    "Null",
+    "channel_chance",
+    "inherited_chance",
+    "inherited_total",
+    "margins_chance",
+    "sum_chance",
+    "unit_chance",
+    "unit_total",
+    "unknown_null",
+]
+
+Null: TypeAlias = Literal[
+    "auto", "layer", "stratified", "pooled", "channel", "row", "column", "margins", "parent",
+    "inherit",
+]  # fmt: skip
+"""`auto` is `layer` for layers and `stratified` for totals, `channel` for structured layers."""
+
+NULLS = get_args(Null)
+
+Interval: TypeAlias = tuple[float, float]
+_UNKNOWN: Interval = (math.nan, math.nan)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerChance:
+    """The overlap that chance gives in one layer, or in the total, of one pair.
+
+    Parameters
+    ----------
+    null
+        The chance model.
+    mean, variance
+        Of the shared weights.
+    log_at_most, log_at_least, log_at
+        ln P(X <= x), P(X >= x), P(X = x) at the observed overlap; NaN where unknown.
+    interval95, interval99
+        Central regions of the shared weights; NaN where unknown.
+    note
+        What the numbers are, where that has to be said.
+    """
+
+    null: str
+    mean: float
+    variance: float
+    log_at_most: float
+    log_at_least: float
+    log_at: float = math.nan
+    interval95: Interval = _UNKNOWN
+    interval99: Interval = _UNKNOWN
+    note: str = ""
+
+
+def channel_chance(
+    a: BoolArray, b: BoolArray, left: Structure, right: Structure, *, required: bool
+) -> LayerChance | None:
+    """Test one layer with channels as the units of chance, if both masks lost whole channels.
+
+    Parameters
+    ----------
+    a, b : bool, the layer's shape
+    left, right
+        What `detect_structure` found in them.
+    required
+        Whether a layer that is not structured is an error.
+
+    Returns
+    -------
+    LayerChance or None
+        None for a layer that needs no other null than the uniform one.
+
+    Raises
+    ------
+    InputError
+        The masks are not structured, and `required` is set.
+    """
+    kind = null_for(left, right)
+    if kind == "alive":
+        alive = alive_null(a, b)
+        return _normal("alive", alive.shared, alive.mean, alive.variance, alive.note)
+    if kind == "layer":
+        if required:
+            raise InputError(
+                "a mask does not consist of whole channels",
+                code="not-structured",
+                consequence="the channel null does not apply",
+                hint="--null auto, which tests each layer by what it is",
+            )
+        return None
+    null = channel_null(left, right)
+    return LayerChance(
+        null="channel",
+        mean=null.mean,
+        variance=null.variance,
+        log_at_most=null.log_p_le,
+        log_at_least=null.log_p_ge,
+        log_at=null.log_p_at,
+        interval95=channel_interval(null, alpha=0.05),
+        interval99=channel_interval(null, alpha=0.01),
+        note="tested by channel",
+    )
+
+
+def unit_chance(a: BoolArray, b: BoolArray, by: Literal["row", "column"]) -> LayerChance:
+    """Test one layer with the kept weights of every row, or of every column, fixed."""
+    return unit_total([unit_null(a, b, by=by)])
+
+
+def unit_total(units: Sequence[UnitNull]) -> LayerChance:
+    """Add layers whose rows or columns are fixed: all their units are strata of one sum.
+
+    Parameters
+    ----------
+    units
+        One result a layer.
+
+    Returns
+    -------
+    LayerChance
+        Exact.
+    """
+    fixed = sum(unit.fixed for unit in units)
+    shared = sum(unit.shared for unit in units)
+    N, a, b = (np.concatenate([getattr(unit, key) for unit in units]) for key in ("N", "a", "b"))
+    at_most, at_least = log_tails_total(shared - fixed, N, a, b) if N.size else (0.0, 0.0)
+
+    def interval(alpha: float) -> Interval:
+        if not N.size:
+            return fixed, fixed
+        low, high = interval_total(N, a, b, alpha=alpha)
+        return fixed + int(low), fixed + int(high)
+
+    return LayerChance(
+        null=units[0].by,
+        mean=sum(unit.mean for unit in units),
+        variance=sum(unit.variance for unit in units),
+        log_at_most=float(at_most),
+        log_at_least=float(at_least),
+        interval95=interval(0.05),
+        interval99=interval(0.01),
+    )
+
+
+def margins_chance(a: BoolArray, b: BoolArray) -> LayerChance:
+    """Test one layer with the kept weights of every row and every column fixed; approximate."""
+    null = margins_null(a, b)
+    return replace(
+        _normal("margins", null.shared, null.mean, null.variance, null.note),
+        log_at_most=null.log_p_le,
+        log_at_least=null.log_p_ge,
+    )
+
+
+Inheritance: TypeAlias = tuple[int, int, int, int, int, int]
+"""Overlap now; overlap, first and second mask at the previous iteration; both masks now."""
+
+
+def inherited_chance(counts: Inheritance) -> LayerChance:
+    """Test whether one layer's overlap is more than what the previous iteration leaves."""
+    x, *previous = counts
+    cumulants = inherited_cumulants(*previous)
+    tails = inherited_log_tails(x, *previous)
+    return LayerChance(
+        null="inherit",
+        mean=float(cumulants.mean),
+        variance=float(cumulants.variance),
+        log_at_most=tails.le,
+        log_at_least=tails.ge,
+        log_at=tails.eq,
+    )
+
+
+def inherited_total(layers: Sequence[Inheritance]) -> LayerChance:
+    """Add layers under the inherit null; exact."""
+    tails = total_inherited_log_tails(
+        sum(x for x, *_ in layers), [(c, a, b, a2, b2) for _, c, a, b, a2, b2 in layers]
+    )
+    parts = [inherited_cumulants(c, a, b, a2, b2) for _, c, a, b, a2, b2 in layers]
+    return LayerChance(
+        null="inherit",
+        mean=float(sum(part.mean for part in parts)),
+        variance=float(sum(part.variance for part in parts)),
+        log_at_most=tails.le,
+        log_at_least=tails.ge,
+        log_at=tails.eq,
+    )
+
+
+def sum_chance(layers: Sequence[LayerChance], shared: int, *, null: str) -> LayerChance:
+    """Add independent layers by their moments.
+
+    Parameters
+    ----------
+    layers
+        One a layer.
+    shared
+        Observed total overlap.
+    null
+        What to call the result.
+
+    Returns
+    -------
+    LayerChance
+        Mean and variance exact where the layers' are; tails of a normal law, and a note says so.
+    """
+    mean = sum(layer.mean for layer in layers)
+    variance = sum(layer.variance for layer in layers)
+    return _normal(null, shared, mean, variance, "total by normal approximation")
+
+
+def _normal(null: str, shared: int, mean: float, variance: float, note: str) -> LayerChance:
+    """Tails and regions of a normal law with a correction for continuity."""
+    sd = math.sqrt(max(variance, 0.0))
+    if sd == 0:
+        return LayerChance(
+            null=null, mean=mean, variance=0.0, log_at_most=0.0, log_at_least=0.0, note=note
+        )
+
+    def region(z: float) -> Interval:
+        return math.ceil(mean - z * sd), math.floor(mean + z * sd)
+
+    return LayerChance(
+        null=null,
+        mean=mean,
+        variance=variance,
+        log_at_most=normal_log_sf((mean - shared - 0.5) / sd),
+        log_at_least=normal_log_sf((shared - 0.5 - mean) / sd),
+        interval95=region(1.959963984540054),
+        interval99=region(2.5758293035489004),
+        note=note,
+    )
+
+
+def unknown_null(name: str) -> UsageError:
+    """Say which nulls there are."""
+    return UsageError(
+        f"there is no null '{name}'",
+        code="unknown-null",
+        place="--null",
+        consequence=f"there are: {', '.join(NULLS)}",
+    )

@@ -1,0 +1,91 @@
+"""Profiles: how many weights each row and column of a layer keeps, and what that explains."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from maskstat.bits import BoolArray, IntArray
+from maskstat.mask import Mask
+
+__all__ = ["LARGEST_LAYER", "Profile", "profile_layer", "unit_moments"]
+
+Floats = NDArray[np.float64]
+
+LARGEST_LAYER = 1 << 27
+"""Weights; larger layers are not unpacked for a diagnosis."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Profile:
+    """Kept weights by row and by column of one layer, for several masks.
+
+    Parameters
+    ----------
+    rows : int64 (n_masks, n_rows)
+        By output unit.
+    columns : int64 (n_masks, n_columns)
+        By input weight position.
+    lost_channels : bool (n_masks,)
+        Whether any output or input channel keeps nothing.
+    """
+
+    rows: IntArray
+    columns: IntArray
+    lost_channels: BoolArray
+
+
+def profile_layer(masks: Sequence[Mask], name: str) -> Profile | None:
+    """Count one layer's kept weights by row and column.
+
+    Parameters
+    ----------
+    masks
+        Masks over one layout.
+    name
+        The layer.
+
+    Returns
+    -------
+    Profile or None
+        None for a layer of one dimension, or one too large to unpack for this.
+    """
+    layout = masks[0].layout
+    layer = layout.layers[layout.index(name)]
+    if len(layer.shape) < 2 or layer.size > LARGEST_LAYER:
+        return None
+    rows, columns, lost = [], [], []
+    for mask in masks:
+        matrix = mask.layer(name).reshape(layer.shape[0], -1)
+        rows.append(np.count_nonzero(matrix, axis=1))
+        columns.append(np.count_nonzero(matrix, axis=0))
+        inputs = columns[-1].reshape(layer.shape[1], -1).sum(axis=1)
+        lost.append(not (rows[-1].all() and inputs.all()))
+    return Profile(rows=np.stack(rows), columns=np.stack(columns), lost_channels=np.array(lost))
+
+
+def unit_moments(kept: IntArray, unit_size: int, a: IntArray, b: IntArray) -> tuple[Floats, Floats]:
+    """Return mean and variance of the overlap when every unit's kept weights are fixed.
+
+    Parameters
+    ----------
+    kept : int64 (n_masks, n_units)
+        Kept weights of each row, or of each column.
+    unit_size
+        Weights a unit.
+    a, b : int64 (n_pairs,)
+        The masks of each pair.
+
+    Returns
+    -------
+    tuple of float64 (n_pairs,)
+        Exact: a sum over units of independent hypergeometrics.
+    """
+    x = kept.astype(np.float64)
+    mean = np.einsum("pu,pu->p", x[a], x[b]) / unit_size
+    free = x * (unit_size - x)
+    denominator = float(unit_size) ** 2 * max(unit_size - 1, 1)
+    return mean, np.einsum("pu,pu->p", free[a], free[b]) / denominator

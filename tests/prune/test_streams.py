@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import itertools
+
+import torch
+
+from maskstat.prune.streams import STREAMS, Streams
+
+
+def test_seeds_are_fixed_forever():
+    """A change here would change every run that anyone has made."""
+    streams = Streams(seed=0, vary=("order",), replicate=2)
+    assert streams.seed_of("init") == 0xE7D97D62B070CE8D
+    assert streams.seed_of("order", 3) == 0xF035E45723F752D9
+    assert streams.seed_of("prune", 1, part="fc1.weight") == 0xF45FB99711132648
+
+
+def test_no_two_draws_share_a_seed():
+    seeds = {
+        Streams(seed=seed).seed_of(stream, iteration, part=part)
+        for seed, stream, iteration, part in itertools.product(
+            range(3), STREAMS, range(5), ("", "a", "b")
+        )
+    }
+    assert len(seeds) == 3 * len(STREAMS) * 5 * 3
+
+
+def test_only_what_varies_differs_between_replicates():
+    one, two = (Streams(seed=5, vary=("order", "prune"), replicate=r) for r in (0, 1))
+    differing = {stream for stream in STREAMS if one.seed_of(stream) != two.seed_of(stream)}
+    assert differing == {"order", "prune"}
+    assert Streams(seed=5, replicate=1) != Streams(seed=5)
+    assert Streams(seed=5, replicate=1).seed_of("order") == Streams(seed=5).seed_of("order")
+
+
+def test_generators_are_fresh_each_time():
+    streams = Streams(seed=1)
+    first, second = (
+        torch.rand(8, generator=streams.generator("order", 4)).tolist() for _ in range(2)
+    )
+    assert first == second

@@ -1,0 +1,108 @@
+"""consensus: votes against sums of booleans, thresholds by integers, what the ticket carries."""
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from maskstat.errors import InputError, UsageError
+from maskstat.mask import Mask
+from maskstat.run import Run, Weights
+from maskstat.stats.consensus import consensus, least_votes
+
+SHAPES = {"conv": (4, 3, 3), "fc": (5, 13)}
+
+
+def masks_of(seed, n, density=0.5):
+    rng = np.random.default_rng(seed)
+    return [
+        Mask.from_arrays({k: rng.random(s) < density for k, s in SHAPES.items()}, label=f"m{i}")
+        for i in range(n)
+    ]
+
+
+@given(st.integers(0, 1000), st.integers(1, 9), st.data())
+def test_votes_and_ticket_equal_sums_of_booleans(seed, n, data):
+    masks = masks_of(seed, n, data.draw(st.sampled_from([0.1, 0.5, 0.9])))
+    least = data.draw(st.integers(1, n))
+    result = consensus(*masks, at_least_votes=least)
+    for name in SHAPES:
+        votes = np.sum([mask.layer(name) for mask in masks], axis=0)
+        np.testing.assert_array_equal(result.ticket.layer(name), votes >= least)
+        rows = result.where(layer=name)
+        assert [r["weights"] for r in rows] == np.bincount(votes.ravel(), minlength=n + 1).tolist()
+        assert sum(r["expected"] for r in rows) == pytest.approx(votes.size)
+        assert sum(r["votes"] * r["expected"] for r in rows) == pytest.approx(votes.sum())
+    total = result.where(layer="total")
+    in_ticket = sum(r["weights"] for r in total if r["in_ticket"])
+    assert in_ticket == result.ticket.n_kept
+
+
+@given(st.integers(1, 50), st.fractions(Fraction(1, 100), 1, max_denominator=100))
+def test_a_threshold_is_decided_by_integers(n, threshold):
+    least = least_votes(n, threshold=threshold)
+    assert Fraction(least, n) >= threshold
+    assert Fraction(least - 1, n) < threshold
+
+
+def test_decimal_thresholds_are_exact():
+    # 0.6 * 5 is 3.0000000000000004 in ceil(0.6 * 5.000...1)-style arithmetic: integers decide.
+    assert consensus(*masks_of(0, 5), threshold=0.6).least == 3
+    assert consensus(*masks_of(0, 5), threshold="0.61").least == 4
+    assert consensus(*masks_of(0, 3), threshold="1/3").least == 1
+    assert consensus(*masks_of(0, 5)).least == 5
+
+
+@pytest.mark.parametrize("threshold", ["0", "1.01", "-1", "x", "1/0", "nan"])
+def test_thresholds_outside_the_range_are_refused(threshold):
+    with pytest.raises(UsageError, match=r"\(0, 1\]"):
+        consensus(*masks_of(0, 2), threshold=threshold)
+
+
+def test_both_forms_or_an_impossible_count_are_refused():
+    with pytest.raises(UsageError):
+        consensus(*masks_of(0, 2), threshold=1, at_least_votes=2)
+    with pytest.raises(UsageError, match="1 to 2"):
+        consensus(*masks_of(0, 2), at_least_votes=3)
+
+
+def run_of(name, seed, start):
+    (mask,) = masks_of(seed, 1)
+    weights = {"initial": Weights(values=np.array([start], np.float32), iterations=(0,))}
+    return Run.from_masks(name, [mask], weights=weights, model="lenet", dataset=name, digest=name)
+
+
+def test_a_ticket_names_its_parents_and_carries_their_start():
+    start = np.arange(101, dtype=np.float32)
+    runs = [run_of("a", 1, start), run_of("b", 2, start), run_of("c", 3, start)]
+    run = consensus(*runs).to_run()
+    assert run.weight("initial").tolist() == start.tolist()
+    assert [parent["digest"] for parent in run.provenance["parents"]] == ["a", "b", "c"]
+    assert (run.model, run.dataset, run.method) == ("lenet", "a+b+c", "consensus")
+    votes = np.concatenate(
+        [np.sum([r.mask().layer(n) for r in runs], axis=0).ravel() for n in SHAPES]
+    )
+    assert np.asarray(run.votes[:]).tolist() == votes.tolist()
+    assert run.kept[1].tolist() == run.mask(1).kept.tolist()
+
+
+def test_parents_that_started_elsewhere_leave_no_initial_weights():
+    start = np.arange(101, dtype=np.float32)
+    run = consensus(run_of("a", 1, start), run_of("b", 2, start + 1)).to_run()
+    assert not run.weights
+    assert run.provenance["initial_weights"] == "none in common"
+
+
+def test_a_consensus_of_some_layers_carries_no_weights_of_others():
+    start = np.arange(101, dtype=np.float32)
+    run = consensus(run_of("a", 1, start), run_of("b", 2, start), layers=["fc"]).to_run()
+    assert run.layout.names == ("fc",)
+    assert not run.weights
+
+
+def test_several_iterations_are_no_consensus():
+    run = Run.from_masks("r", masks_of(0, 2))
+    with pytest.raises(InputError, match="one mask of each input"):
+        consensus(run, iteration="all")
