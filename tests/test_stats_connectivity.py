@@ -358,8 +358,6 @@ def test_padding_taps_by_sliding_the_kernel(size, kernel, stride, padding, dilat
     assert row.effective_both == 6 * sees.sum()
 
 
-# --- graphs that are not graphs ---------------------------------------------------------------
-
 FC = {"fc": (3, 4)}
 CONV = {"c": (4, 2, 3, 3)}
 X4, X2 = node("x", "input", units=4), node("x", "input", units=2, map=[8, 8])

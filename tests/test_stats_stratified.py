@@ -35,6 +35,17 @@ def stacks(draw, largest=40, layers=4):
     return tuple(list(v) for v in zip(*rows, strict=True))
 
 
+@st.composite
+def extreme_stacks(draw):
+    """Huge layers where almost nothing, or almost everything, is kept."""
+    rows = []
+    for _ in range(draw(st.integers(2, 4))):
+        N = draw(st.integers(1, 10 ** draw(st.integers(1, 13))))
+        kept = [min(draw(st.integers(0, 6)), N) for _ in "ab"]
+        rows.append((N, *(N - k if draw(st.booleans()) else k for k in kept)))
+    return tuple(list(v) for v in zip(*rows, strict=True))
+
+
 def convolved(N, a, b):
     """Every total's probability in integers, and their common denominator."""
     counts, lowest, denominator = [1], 0, 1
@@ -54,12 +65,13 @@ def convolved(N, a, b):
 
 
 def log_ratio(numerator, denominator):
+    """Ln of a ratio in (0, 1] of integers of any size."""
     if 2 * numerator > denominator:
         return math.log1p(-float(Fraction(denominator - numerator, denominator)))
     return math.log(numerator) - math.log(denominator)
 
 
-@given(stacks())
+@given(st.one_of(stacks(), extreme_stacks()))
 def test_tails_equal_exact_convolution(layers):
     lowest, counts, denominator = convolved(*layers)
     x = np.arange(lowest, lowest + len(counts))

@@ -72,7 +72,8 @@ class FileArray:
             inner = math.prod(self.shape[1:])
             part = self._read(lo * inner, max(lo, hi) * inner).reshape(-1, *self.shape[1:])
             return part[(slice(None, None, step), *keys[1:])]
-        return self._all()[key]
+        values: NDArray[Any] = self._all()[key]
+        return values
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
         """Read everything."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import zlib
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maskstat.archive.guard_storage import Stored
+from maskstat.archive.pieces import Pieces
 from maskstat.archive.source import Source
 from maskstat.errors import CorruptArchiveError
 
@@ -43,25 +43,20 @@ class ChunkedBytes:
         self._cache_bytes = cache_bytes
         self._lock = Lock()
         self._inflated: OrderedDict[int, bytes] = OrderedDict()
-        shape, chunk, itemsize = stored.shape, stored.chunk, int(stored.dtype[1])
-        cut = next((axis for axis, k in enumerate(chunk) if k > 1), len(chunk) - 1)
-        inner = math.prod(shape[cut + 1 :]) * itemsize
+        self._pieces = Pieces(stored.shape, stored.chunk, int(stored.dtype[1]))
         self.n_bytes = stored.n_bytes
-        self._block = shape[cut] * inner
-        self._step = chunk[cut] * inner
-        self._pieces_a_block = -(-shape[cut] // chunk[cut])
 
     def read(self, start: int, stop: int) -> NDArray[np.uint8]:
         """Return bytes `start` to `stop`, not to be modified."""
-        first = self._locate(start)
-        lo, hi = self._bounds(first)
+        first = self._pieces.locate(start)
+        lo, hi = self._pieces.bounds(first)
         if stop <= hi:
             return np.frombuffer(self._part(first, start - lo, stop - lo), np.uint8)
         result = np.empty(stop - start, np.uint8)
         view = result.data
         piece, at = first, start
         while at < stop:
-            lo, hi = self._bounds(piece)
+            lo, hi = self._pieces.bounds(piece)
             end = min(hi, stop)
             target = view[at - start : end - start]
             if self._stored.raw[piece]:
@@ -78,7 +73,7 @@ class ChunkedBytes:
     def parts(self, start: int, stop: int) -> Iterator[NDArray[np.uint8]]:
         """Yield bytes `start` to `stop` in consecutive parts of at most one chunk."""
         while start < stop:
-            end = min(stop, self._bounds(self._locate(start))[1])
+            end = min(stop, self._pieces.bounds(self._pieces.locate(start))[1])
             yield self.read(start, end)
             start = end
 
@@ -88,15 +83,6 @@ class ChunkedBytes:
         for part in self.parts(0, self.n_bytes):
             digest.update(part.data)
         return digest.hexdigest()
-
-    def _locate(self, position: int) -> int:
-        block, rest = divmod(position, self._block)
-        return block * self._pieces_a_block + rest // self._step
-
-    def _bounds(self, piece: int) -> tuple[int, int]:
-        block, index = divmod(piece, self._pieces_a_block)
-        start = block * self._block + index * self._step
-        return start, min(start + self._step, (block + 1) * self._block)
 
     def _part(self, piece: int, start: int, stop: int) -> bytes | memoryview:
         if self._stored.raw[piece]:
@@ -110,18 +96,18 @@ class ChunkedBytes:
             if found is not None:
                 self._inflated.move_to_end(piece)
                 return found
-        stored = self._stored
+        stored, step = self._stored, self._pieces.step
         packed = self._source.read(int(stored.offsets[piece]), int(stored.sizes[piece]))
         inflater = zlib.decompressobj()
         try:
-            data = inflater.decompress(packed, self._step + 1)
+            data = inflater.decompress(packed, step + 1)
         except zlib.error as error:
             raise self._damaged() from error
-        if len(data) != self._step or not inflater.eof or inflater.unused_data:
+        if len(data) != step or not inflater.eof or inflater.unused_data:
             raise self._damaged()
         with self._lock:
             self._inflated[piece] = data
-            while len(self._inflated) * self._step > max(self._cache_bytes, self._step):
+            while len(self._inflated) * step > max(self._cache_bytes, step):
                 self._inflated.popitem(last=False)
         return data
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from maskstat.archive import canonical, spec
 
-__all__ = ["OUTSIDE", "content_digest", "layout_id", "manifest", "run_digest"]
+__all__ = ["OUTSIDE", "content_digest", "layout_digest", "layout_id", "manifest", "run_digest"]
 
 OUTSIDE = ("clock", "manifest")
 """Datasets that the manifest does not name."""
@@ -48,9 +48,14 @@ def run_digest(manifest_text: bytes) -> str:
     return f"sha256:{sha256(manifest_text).hexdigest()}"
 
 
+def layout_digest(text: bytes) -> str:
+    """Return the SHA-256 of a layout's text, hexadecimal."""
+    return sha256(text).hexdigest()
+
+
 def layout_id(text: bytes) -> str:
     """Return the name of a layout: the first 16 digits of its SHA-256."""
-    return sha256(text).hexdigest()[:16]
+    return layout_digest(text)[:16]
 
 
 def content_digest(runs: Iterable[tuple[str, str]]) -> str:

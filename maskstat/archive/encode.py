@@ -15,6 +15,7 @@ _WORTH = 0.9
 """Compressed has to be this much smaller: reading raw chunks is some 25 times faster."""
 _SLOW = 0.95
 """And matching, several times slower to write, this much smaller again."""
+_SMALL = 128
 _MEMORY = 9
 _SAMPLE = 16_384
 _SLICES = 4
@@ -43,14 +44,16 @@ def encode_chunk(data: bytes | bytearray | memoryview) -> bytes | None:
     30
     """
     view = memoryview(data).cast("B")
+    if len(view) < _SMALL:
+        return None
     sample = _sample(view)
-    sizes = [len(_deflate(sample, way)) for way in _WAYS]
-    sizes[2] = int(sizes[2] / _SLOW)
+    packed = [_deflate(sample, way) for way in _WAYS]
+    sizes = [len(packed[0]), len(packed[1]), len(packed[2]) / _SLOW]
     best = min(range(len(_WAYS)), key=sizes.__getitem__)
     if sizes[best] > _WORTH * len(sample):
         return None
-    packed = _deflate(view, _WAYS[best])
-    return packed if len(packed) <= _WORTH * len(view) else None
+    whole = packed[best] if len(sample) == len(view) else _deflate(view, _WAYS[best])
+    return whole if len(whole) <= _WORTH * len(view) else None
 
 
 def _sample(view: memoryview) -> bytes | memoryview:

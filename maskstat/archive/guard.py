@@ -27,9 +27,9 @@ from maskstat.archive.guard_storage import (
     Stored,
     check_dataset,
     chunk_table,
-    piece_count,
 )
 from maskstat.archive.hdf5 import HdfFile, ObjectFacts
+from maskstat.archive.pieces import Pieces
 from maskstat.archive.source import Source, check_superblock
 from maskstat.errors import (
     ArchiveError,
@@ -270,7 +270,7 @@ class Guard:
         )
         if expected is not None:
             self._fit(expected, name.decode("ascii"), shape, attributes, extents, place)
-        chunks = self._hdf.chunks(dataset, place, piece_count(shape, facts.chunk))
+        chunks = self._hdf.chunks(dataset, place, len(Pieces(shape, facts.chunk, 1)))
         offsets, sizes, raw = chunk_table(facts, chunks, dtype, self._ledger, place)
         return Stored(
             path=place.rpartition(": ")[2],

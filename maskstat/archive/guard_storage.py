@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from maskstat.archive import spec
 from maskstat.archive.guard_members import AttributeValue, refuse
 from maskstat.archive.hdf5 import ChunkFacts, DatasetFacts
+from maskstat.archive.pieces import Pieces, cut_axis
 from maskstat.errors import CorruptArchiveError
 
-__all__ = ["Budget", "Ledger", "Stored", "check_dataset", "chunk_table", "piece_count"]
+__all__ = ["Budget", "Ledger", "Stored", "check_dataset", "chunk_table"]
 
 _DEFLATE = 1
 
@@ -122,17 +123,12 @@ def check_dataset(
     return facts.dtype, shape
 
 
-def piece_count(shape: Sequence[int], chunk: Sequence[int]) -> int:
-    """Return how many chunks cover the shape."""
-    return math.prod(-(-n // k) for n, k in zip(shape, chunk, strict=True))
-
-
 def chunk_table(
     facts: DatasetFacts, chunks: Sequence[ChunkFacts], dtype: str, ledger: Ledger, place: str
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
     """Check every chunk of a dataset; return offsets, sizes and which are raw, in C order."""
     shape, chunk = facts.shape or (), facts.chunk
-    number = piece_count(shape, chunk)
+    number = len(Pieces(shape, chunk, 1))
     if len(chunks) > number:
         raise refuse("it has more chunks than its shape", "unsafe-chunk", place)
     grid = [-(-n // k) for n, k in zip(shape, chunk, strict=True)]
@@ -169,13 +165,13 @@ def _check_chunk(chunk: tuple[int, ...], shape: tuple[int, ...], itemsize: int, 
     """Allow chunks that cut the values in C order, not too large and not too many."""
     if len(chunk) != len(shape) or any(not 1 <= k <= n for k, n in zip(chunk, shape, strict=True)):
         raise refuse(f"its chunks are {chunk}", "unsafe-chunk", place)
-    cut = next((axis for axis, k in enumerate(chunk) if k > 1), len(chunk) - 1)
+    cut = cut_axis(chunk)
     if chunk[cut + 1 :] != shape[cut + 1 :]:
         raise refuse(f"its chunks {chunk} do not follow C order", "unsafe-chunk", place)
     n_bytes = math.prod(chunk) * itemsize
     if n_bytes > spec.CHUNK_BYTES:
         raise refuse(f"its chunks have {n_bytes:,} bytes", "unsafe-chunk", place)
-    if piece_count(shape, chunk) > 64 + math.prod(shape) * itemsize // spec.CHUNK_FLOOR:
+    if len(Pieces(shape, chunk, 1)) > 64 + math.prod(shape) * itemsize // spec.CHUNK_FLOOR:
         raise refuse("it has too many chunks", "unsafe-chunk", place)
 
 

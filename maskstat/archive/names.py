@@ -46,7 +46,7 @@ def member_name(text: str) -> str:
     Examples
     --------
     >>> member_name("mnist"), member_name("emnist:balanced")
-    ('mnist', 'emnist-balanced-6b5d06f8')
+    ('mnist', 'emnist-balanced-43d018ce')
     """
     if spec.MEMBER_NAME.fullmatch(text.encode("ascii")):
         return text

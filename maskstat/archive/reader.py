@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from hashlib import sha256
 from threading import RLock
 from types import TracebackType
 
@@ -144,7 +143,7 @@ class Archive:
                 )
             self._layouts[layout_id] = (
                 layouts.from_text(text, place=place),
-                sha256(text).hexdigest(),
+                digest.layout_digest(text),
             )
         return self._layouts[layout_id]
 

@@ -24,9 +24,10 @@ from maskstat.layout import Layout
 if TYPE_CHECKING:
     from hashlib import _Hash
 
-__all__ = ["FileMasks", "RowCheck"]
+__all__ = ["FileMasks", "RowCheck", "RowPass"]
 
 _LITTLE = np.dtype("<u8")
+_ONES = np.uint64(0xFFFF_FFFF_FFFF_FFFF)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +49,22 @@ class RowCheck:
     stray: str
 
 
-class _Pass:
-    """A pass over one row, from its first word to its last."""
+class RowPass:
+    """A pass over one row, from its first word to its last.
 
-    def __init__(self, layout: Layout, tails: NDArray[np.uint64]) -> None:
+    Parameters
+    ----------
+    layout
+        The layers.
+    """
+
+    def __init__(self, layout: Layout) -> None:
         self._layout = layout
-        self._tails = tails
+        used = layout.sizes % WORD_BITS
+        # Bits of a layer's last word that belong to no weight.
+        self._tails = np.where(
+            used == 0, np.uint64(0), np.left_shift(_ONES, used.astype(np.uint64))
+        )
         self._hash: _Hash = sha256()
         self._kept = np.zeros(len(layout.layers), np.int64)
         self._stray = ""
@@ -107,15 +118,8 @@ class FileMasks:
         self._kept = kept
         self._label = label
         self._checked = np.zeros(digests.shape[0], np.bool_)
-        self._passes: dict[int, _Pass] = {}
+        self._passes: dict[int, RowPass] = {}
         self._lock = RLock()
-        used = layout.sizes % WORD_BITS
-        # Bits of a layer's last word that belong to no weight.
-        self._tails = np.where(
-            used == 0,
-            np.uint64(0),
-            np.left_shift(np.uint64(0xFFFF_FFFF_FFFF_FFFF), used.astype(np.uint64)),
-        )
 
     @property
     def n_rows(self) -> int:
@@ -142,7 +146,7 @@ class FileMasks:
                 return self._read(row, start, stop)
             if 8 * self.n_words <= spec.ROW_IN_MEMORY:
                 words = self._read(row, 0, self.n_words)
-                check = self._new_pass()
+                check = RowPass(self._layout)
                 check.add(words)
                 self._finish(row, check)
                 return words[start:stop]
@@ -150,7 +154,7 @@ class FileMasks:
 
     def examine(self, row: int) -> RowCheck:
         """Go over one row in one pass and say what it holds, right or not."""
-        check = self._new_pass()
+        check = RowPass(self._layout)
         for start, stop in tiles(self.n_words):
             check.add(self._read(row, start, stop))
         return check.result()
@@ -193,10 +197,7 @@ class FileMasks:
         octets = self._values.read(base + 8 * start, base + 8 * stop)
         return octets.view(_LITTLE).astype(np.uint64, copy=False)
 
-    def _new_pass(self) -> _Pass:
-        return _Pass(self._layout, self._tails)
-
-    def _finish(self, row: int, check: _Pass) -> None:
+    def _finish(self, row: int, check: RowPass) -> None:
         self._passes.pop(row, None)
         problem = self.problem(row, check.result())
         if problem is not None:
@@ -207,9 +208,9 @@ class FileMasks:
         """Read a part of a long row on the way of its first pass, or after a pass of its own."""
         check = self._passes.get(row)
         if check is None and start == 0:
-            check = self._passes[row] = self._new_pass()
+            check = self._passes[row] = RowPass(self._layout)
         if check is None or start > check.done:
-            whole = self._new_pass()
+            whole = RowPass(self._layout)
             for tile in tiles(self.n_words):
                 whole.add(self._read(row, *tile))
             self._finish(row, whole)

@@ -49,6 +49,7 @@ __all__ = [
     "RUN_SCHEMA",
     "SERIES",
     "SERIES_NAME",
+    "SHORT_ROW",
     "SMALL_FILE",
     "STATUSES",
     "STORED_ITERATIONS",
@@ -246,6 +247,7 @@ BUDGET_RATIO: Final = 16
 CHUNK_TARGET: Final = MIB
 CHUNK_MINIMUM: Final = 256 * KIB
 ROWS_PER_CHUNK: Final = 32
+SHORT_ROW: Final = 64 * KIB
 
 EAGER_RUNS: Final = 32
 """An archive of at most so many runs is guarded whole when it is opened, a larger one by run."""

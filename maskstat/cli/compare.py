@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from maskstat.cli.gates import check_gates
@@ -20,6 +22,11 @@ from maskstat.cli.options import (
 )
 from maskstat.cli.output import emit
 from maskstat.stats.compare import SELDOM, compare
+from maskstat.stats.corrections import Correction
+from maskstat.stats.pairtest import Alternative
+
+if TYPE_CHECKING:
+    from maskstat.stats.summary import Band
 
 __all__ = ["command"]
 
@@ -35,6 +42,40 @@ __all__ = ["command"]
     show_default=True,
     metavar="all|first|I:J,...",
     help="Which pairs: all, the first input with each other, or by position from 1.",
+)
+@click.option(
+    "--null",
+    default="auto",
+    show_default=True,
+    metavar="NULL",
+    help="Chance model: auto, layer, stratified, pooled, channel, row, column, margins, parent or "
+    "inherit.",
+)
+@click.option(
+    "--alternative",
+    type=click.Choice(["two-sided", "fisher", "greater", "less"]),
+    default="two-sided",
+    show_default=True,
+    help="What counts as extreme; two-sided doubles the smaller tail.",
+)
+@click.option("--mid-p", is_flag=True, help="Count the observed overlap half in each tail.")
+@click.option(
+    "--measure",
+    "measures",
+    metavar="NAME,...",
+    help="More columns: dice, containment, hamming, hamming-normalized, kappa, mcc, log-odds, "
+    "log-odds-se, adjusted-jaccard.",
+)
+@click.option(
+    "--group-by",
+    metavar="KEY",
+    help="Summarize pairs within and between groups of runs with the same init_seed, seed, "
+    "dataset, method or model.",
+)
+@click.option(
+    "--band",
+    type=click.Choice(["t95", "sd", "half-sd"]),
+    help="Summarize all pairs: mean distance and band over runs, by iteration.",
 )
 @click.option(
     "--correction",
@@ -55,7 +96,13 @@ def command(
     layers: tuple[str, ...],
     select: str | None,
     pairs: str,
-    correction: str,
+    null: str,
+    alternative: Alternative,
+    mid_p: bool,
+    measures: str | None,
+    group_by: str | None,
+    band: Band | None,
+    correction: Correction,
     fail_if: tuple[str, ...],
     format_: str | None,
     output: str | None,
@@ -74,7 +121,7 @@ def command(
     Example:
       maskstat compare a.h5 b.h5
       maskstat compare runs/*.h5 --iteration all --format csv > pairs.csv
-      maskstat compare a.h5@3 a.h5@9
+      maskstat compare runs/*.h5 --iteration all --group-by init_seed
       maskstat compare old.h5 new.h5 --fail-if 'total:jaccard < 0.9'
     """
     table = compare(
@@ -82,8 +129,16 @@ def command(
         iteration=iteration,
         layers=layers,
         pairs=pairs,
+        null=null,
+        alternative=alternative,
+        mid_p=mid_p,
+        measures=[name.strip() for name in measures.split(",")] if measures else [],
         correction=correction,
     )
+    if group_by or band:
+        from maskstat.stats.summary import summarize
+
+        table = summarize(table, group_by=group_by, band=band or "t95")
     hidden = () if verbose else SELDOM
     emit(table, format_=format_, output=output, overwrite=overwrite, hidden=hidden)
     check_gates(table, fail_if)

@@ -7,8 +7,9 @@ import io
 import logging
 import pkgutil
 import sys
+from collections.abc import Callable
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import click
 
@@ -20,7 +21,16 @@ from maskstat.errors import UsageError, closest, printable
 if TYPE_CHECKING:
     from maskstat.figures.style import Figure
 
-__all__ = ["command", "figure_option", "save_figure"]
+__all__ = [
+    "at_least_option",
+    "command",
+    "figure_option",
+    "pairs_option",
+    "save_figure",
+    "threshold_option",
+]
+
+Decorator: TypeAlias = Callable[[Any], Any]
 
 _FORMATS = ("png", "svg", "pdf")
 
@@ -40,6 +50,14 @@ class _Kinds(click.Group):
         kind: click.Command = module.command
         return kind
 
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the kinds."""
+        kinds = {name: self.get_command(ctx, name) for name in self.list_commands(ctx)}
+        with formatter.section("Kinds"):
+            formatter.write_dl(
+                [(name, kind.get_short_help_str(90)) for name, kind in kinds.items() if kind]
+            )
+
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
@@ -52,7 +70,7 @@ class _Kinds(click.Group):
 
 @click.command("plot", cls=_Kinds, subcommand_metavar="KIND FILE... -o FIGURE")
 def command() -> None:
-    r"""Draw a figure from archives.
+    """Draw a figure from archives.
 
     The figure's file name ends in .png (300 dots an inch), .svg or .pdf; '-' is a PNG on standard
     output. The same archives give the same bytes. 'maskstat plot KIND --help' shows the options
@@ -63,7 +81,7 @@ def command() -> None:
       maskstat plot distance runs/*.h5 -o distance.pdf
       maskstat plot heatmap runs/*.h5 --iteration 6 -o iteration6.svg
       maskstat plot votes tickets/*.h5 --threshold 0.6 -o votes.png
-    """
+    """  # noqa: D301
     # Talk about its cache of fonts is no concern of the user's.
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
 
@@ -96,13 +114,35 @@ def _format_of(output: str) -> Any:
     return suffix
 
 
-figure_option: Any = click.option(
+figure_option: Decorator = click.option(
     "-o",
     "--output",
     required=True,
     metavar="FIGURE|-",
     callback=_checked,
     help="Write the figure here: .png, .svg or .pdf. '-' is a PNG on standard output.",
+)
+
+pairs_option: Decorator = click.option(
+    "--pairs",
+    default="all",
+    show_default=True,
+    metavar="all|first|I:J,...",
+    help="Which pairs: all, the first input with each other, or by position from 1.",
+)
+
+threshold_option: Decorator = click.option(
+    "--threshold",
+    metavar="T",
+    help="Share of the masks that has to keep a weight, in (0, 1]: 0.6, 2/3.  [default: 1]",
+)
+
+at_least_option: Decorator = click.option(
+    "--at-least",
+    "at_least_votes",
+    type=int,
+    metavar="K",
+    help="The same as an exact number of masks.",
 )
 
 

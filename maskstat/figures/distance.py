@@ -73,7 +73,7 @@ def distance_over_iterations(table: Table) -> Figure:
     groups = by_layer(rows)
     pairs = list(dict.fromkeys((row["a"], row["b"]) for row in rows))
     figure, axes = panel_grid(
-        {layer: group[0]["size"] for layer, group in groups.items()},
+        {layer: count(group[0]["size"], "weight") for layer, group in groups.items()},
         title=_title(pairs),
         x_label="pruning iteration\nweights kept in the layer, %",
         y_label="Jaccard distance",

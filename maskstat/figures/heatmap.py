@@ -13,8 +13,8 @@ from matplotlib.colors import LinearSegmentedColormap
 from numpy.typing import NDArray
 
 from maskstat.errors import InputError
-from maskstat.figures.labels import clip, percent, short_inputs
-from maskstat.figures.rows import drawable_rows, layer_note, value
+from maskstat.figures.labels import clip, count, percent, short_inputs
+from maskstat.figures.rows import drawable_rows, value
 from maskstat.figures.style import COLOURS, Axes, Figure, new_figure, styled
 from maskstat.table import Table
 
@@ -78,7 +78,8 @@ def pairwise_heatmap(table: Table) -> Figure:
         distance[i, j] = distance[j, i] = value(row, "jaccard_distance")
         chance[i, j] = chance[j, i] = 1 - value(row, "expected_jaccard")
         density[[i, j]] = row["kept_a"] / row["size"], row["kept_b"] / row["size"]
-    return _draw(nodes, distance, chance, density, layer_note(table))
+    n_layers = len({row["layer"] for row in rows} - {"total"})
+    return _draw(nodes, distance, chance, density, n_layers)
 
 
 def _nodes(table: Table, rows: Rows) -> list[Node]:
@@ -118,7 +119,7 @@ def _draw(
     distance: NDArray[np.float64],
     chance: NDArray[np.float64],
     density: NDArray[np.float64],
-    over: str,
+    n_layers: int,
 ) -> Figure:
     """Draw the matrix."""
     n = len(nodes)
@@ -128,9 +129,12 @@ def _draw(
     # White to a blue that is still light, so that black numbers can be read on all of it.
     colours = LinearSegmentedColormap.from_list("distance", ["#FFFFFF", COLOURS["sky"]])
     low, high = _limits(distance)
-    image = axes.imshow(distance, cmap=colours, vmin=low, vmax=high, aspect="auto")
-    for i in range(n):
-        axes.fill_between([i - 0.5, i + 0.5], i - 0.5, i + 0.5, color=COLOURS["pale"], lw=0)
+    axes.set_facecolor(COLOURS["pale"])
+    edges = np.arange(n + 1) - 0.5
+    image = axes.pcolormesh(
+        edges, edges, distance, cmap=colours, vmin=low, vmax=high, edgecolors="white", lw=0.8
+    )
+    axes.invert_yaxis()
     if n <= _NUMBERS_UP_TO:
         _write_numbers(axes, distance, chance, density)
     axes.set_xticks(range(n), [str(i + 1) for i in range(n)])
@@ -141,10 +145,13 @@ def _draw(
     bar_axes = figure.add_axes((0, 0, 1, 1))
     bar = figure.colorbar(image, cax=bar_axes)
     bar.outline.set_linewidth(0.5)
-    bar.set_label("total Jaccard distance")
-    figure.suptitle(f"{n} masks{iteration}{over}")
+    if bar.solids is not None:
+        bar.solids.set_edgecolor("face")  # no hairlines between the shades
+    bar.set_label("Jaccard distance")
+    figure.suptitle(f"{n} masks{iteration}")
+    over = f" over {count(n_layers, 'layer')}" if n_layers else ""
     figure.supxlabel(
-        "grey: expected by chance at the same layer sizes\ndiagonal: weights kept",
+        f"total{over}; diagonal: weights kept\ngrey: expected by chance at the same layer sizes",
         color=COLOURS["grey"],
         fontsize=6.5,
     )

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from matplotlib.artist import Artist
 
 from maskstat.errors import UsageError
-from maskstat.figures.labels import count, short_layers
+from maskstat.figures.labels import short_layers
 from maskstat.figures.style import Axes, Figure, new_figure
 
 __all__ = ["PANEL_CHARACTERS", "panel_grid"]
@@ -26,7 +26,7 @@ _CHARACTER, _HANDLE = 0.05, 0.52
 
 
 def panel_grid(
-    sizes: Mapping[str, int],
+    layers: Mapping[str, str],
     *,
     title: str,
     x_label: str,
@@ -38,8 +38,8 @@ def panel_grid(
 
     Parameters
     ----------
-    sizes
-        Layer name to its number of weights, in the order of the panels.
+    layers
+        Layer name to a line about it, such as its size, in the order of the panels.
     title
         What the figure shows.
     x_label, y_label
@@ -60,7 +60,7 @@ def panel_grid(
     UsageError
         There are more layers than a page can hold.
     """
-    n = len(sizes)
+    n = len(layers)
     if n > _MOST_PANELS:
         raise UsageError(
             f"{n} panels, one a layer",
@@ -78,15 +78,13 @@ def panel_grid(
     height = _TOP + n_rows * (_TITLE + _HEIGHT + ticks) + bottom
     figure = new_figure(width, height)
     axes: list[Axes] = []
-    for index, (name, size, short) in enumerate(
-        zip(sizes, sizes.values(), short_layers(list(sizes)), strict=True)
-    ):
+    for index, (name, short) in enumerate(zip(layers, short_layers(list(layers)), strict=True)):
         row, column = divmod(index, n_columns)
         left = _LEFT + column * (panel + _GAP)
         low = height - _TOP - (row + 1) * (_TITLE + _HEIGHT) - row * ticks
         box = (left / width, low / height, panel / width, _HEIGHT / height)
         one = figure.add_axes(box, sharey=axes[0] if axes else None)
-        one.set_title(f"{short}\n{count(size, 'weight')}")
+        one.set_title(f"{short}\n{layers[name]}")
         one.title.set_fontweight("bold" if name == "total" else "normal")
         one.tick_params(labelleft=column == 0)
         axes.append(one)

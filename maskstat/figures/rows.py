@@ -8,7 +8,7 @@ from typing import Any
 from maskstat.errors import InputError
 from maskstat.table import Table
 
-__all__ = ["by_layer", "drawable_rows", "layer_note", "value"]
+__all__ = ["by_layer", "drawable_rows", "value"]
 
 
 def drawable_rows(table: Table, columns: Sequence[str], *, source: str) -> list[dict[str, Any]]:
@@ -66,12 +66,6 @@ def value(row: dict[str, Any], name: str) -> float:
     The distance of two masks that both keep nothing is 0 by convention only, so it is not drawn.
     """
     number = row[name]
-    if number is None or row.get("note") == "empty-union":
+    if number is None or row.get("union") == 0:
         return float("nan")
     return float(number)
-
-
-def layer_note(table: Table) -> str:
-    """Say which layers a total is over, if not all."""
-    layers = table.parameters.get("layers")
-    return f" over {', '.join(layers)}" if layers else ""

@@ -12,7 +12,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, NullLocator
 from numpy.typing import NDArray
 
-from maskstat.figures.labels import count
+from maskstat.figures.labels import count, percent
 from maskstat.figures.panels import panel_grid
 from maskstat.figures.rows import by_layer, drawable_rows
 from maskstat.figures.style import COLOURS, Axes, Figure, styled
@@ -44,10 +44,11 @@ def consensus_histogram(table: Table) -> Figure:
     Returns
     -------
     Figure
-        A panel a layer in network order, then the total: the share of the weights with each
-        number of votes, dark where they are in the consensus ticket, and beside it what is
-        expected if each mask kept as many weights of each layer at random, with two standard
-        deviations either side. The axis is logarithmic if a bar could not be seen otherwise.
+        A panel a layer in network order, then the total, titled with the share of the weights
+        that a mask keeps on average. Bars are the share of the weights with each number of votes,
+        dark where they are in the consensus ticket; beside them is what is expected if each mask
+        kept as many weights of each layer at random, with two standard deviations either side.
+        The axis is logarithmic if a bar could not be seen otherwise.
 
     Raises
     ------
@@ -73,7 +74,7 @@ def consensus_histogram(table: Table) -> Figure:
     floor = _log_floor(list(groups.values()))
     n_masks = rows[0]["masks"]
     figure, axes = panel_grid(
-        {layer: group[0]["size"] for layer, group in groups.items()},
+        {layer: _kept(group) for layer, group in groups.items()},
         title=f"Votes of {count(n_masks, 'mask')}",
         x_label=f"votes: how many of the {n_masks} masks keep a weight",
         y_label="weights, % of the layer",
@@ -87,6 +88,13 @@ def consensus_histogram(table: Table) -> Figure:
     axes[0].yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{share:g}"))
     axes[0].set_ylim(floor, 150 if floor else None)
     return figure
+
+
+def _kept(rows: Rows) -> str:
+    """Say what share of a layer a mask keeps, on average."""
+    votes = sum(row["votes"] * row["weights"] for row in rows)
+    size = rows[0]["size"]
+    return f"{percent(votes / (rows[0]['masks'] * size))} % of {size:,} kept"
 
 
 def _log_floor(groups: Sequence[Rows]) -> float:

@@ -50,6 +50,8 @@ def prune(
         torch is not installed.
     OutputExistsError
         Something else is at the path.
+    StorageError
+        The file system does not allow it.
     TrainingError
         A loss is not finite; the archive holds what was whole, with status ``failed``.
 
@@ -64,8 +66,8 @@ def prune(
     if output is None:
         return _iterate(recipe, None, lambda _: None, watcher)
 
-    from maskstat.archive import open_archive, write
-    from maskstat.prune.resume import earlier_run
+    from maskstat.archive import open_archive, write  # h5py, which an archive alone needs
+    from maskstat.prune.resume import earlier_run, require_folder
 
     path = Path(output)
     earlier = None if overwrite else earlier_run(path, recipe)
@@ -74,6 +76,7 @@ def prune(
         return earlier
     if earlier is not None:
         watcher.note(f"continued: {path} is {earlier.status}")
+    require_folder(path)
     replace = overwrite or earlier is not None
 
     def publish(run: Run) -> None:

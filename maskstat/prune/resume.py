@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from maskstat.archive import open_archive
-from maskstat.errors import ArchiveError, OutputExistsError
+from maskstat.errors import InputError, OutputExistsError, StorageError
 from maskstat.prune.recipe import Recipe
 from maskstat.run import Run
 
-__all__ = ["earlier_run"]
+__all__ = ["earlier_run", "require_folder"]
 
 
 def earlier_run(path: Path, recipe: Recipe) -> Run | None:
@@ -35,16 +36,33 @@ def earlier_run(path: Path, recipe: Recipe) -> Run | None:
     if not path.exists():
         return None
     try:
-        runs = list(open_archive(path).runs.values())
-    except ArchiveError as error:
+        with open_archive(path) as archive:
+            n_runs = len(archive.runs)
+            run = next(iter(archive.runs.values())) if n_runs == 1 else None
+    except InputError as error:
         raise _in_the_way(path, f"it is there and cannot be continued: {error.fact}") from error
-    if len(runs) != 1:
-        raise _in_the_way(path, f"it is there and holds {len(runs)} runs")
-    if runs[0].recipe_digest != recipe.digest:
-        raise _in_the_way(
-            path, f"it holds the run of another recipe: {_difference(runs[0], recipe)}"
+    if run is None:
+        raise _in_the_way(path, f"it is there and holds {n_runs} runs")
+    if run.recipe_digest != recipe.digest:
+        raise _in_the_way(path, f"it holds the run of another recipe: {_difference(run, recipe)}")
+    return run
+
+
+def require_folder(path: Path) -> None:
+    """Raise before a long training if its result could not be written.
+
+    Raises
+    ------
+    StorageError
+        The folder is not there, or may not be written to.
+    """
+    folder = path.absolute().parent
+    if not folder.is_dir():
+        raise StorageError("its folder is not there", code="no-such-folder", place=str(path))
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise StorageError(
+            "its folder may not be written to", code="permission-denied", place=str(path)
         )
-    return runs[0]
 
 
 def _difference(run: Run, recipe: Recipe) -> str:

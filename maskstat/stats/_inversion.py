@@ -95,6 +95,10 @@ def _generating_functions(
         for j in range(int(needed[i].max())):
             value[i, j] = power.sum(axis=-1)
             power *= turn
+    # Hundreds of layers, each with a value of a few at the first node, would overflow.
+    first = value[:, 0].real.copy()
+    value /= first[:, None]
+    log_scale += np.log(first)
     centers, log_scales = (v.reshape(shape).sum(axis=-1) for v in (center, log_scale))
     return centers, log_scales, value.reshape(*shape, -1)
 
@@ -125,20 +129,31 @@ def _nodes_needed(variance: Floats, nodes: Floats) -> Floats:
 def _saddle(x: Floats, N: Floats, a: Floats, b: Floats) -> Floats:
     """Return the tilt that moves the mean to about x, at least about 1/sd: there is a pole at 0.
 
-    Newton's method on the logit of the mean within the support, which is nearly linear in the tilt.
+    Newton's method in a bracket, on the logit of the mean within the support: of one layer that is
+    nearly linear in the tilt, and layers that fill up at different tilts make it a staircase.
     """
     variance = moments(N, a, b)[1].sum(axis=-1)
     highest = np.minimum(a, b).sum(axis=-1)
     target = np.minimum(x, highest - np.maximum(0.3, np.spacing(highest)))
     goal = np.log(target / (highest - target))
-    least = 1.0 / np.maximum(np.sqrt(variance), 1.0)
-    tilt = least.copy()
-    for _ in range(100):
-        mean, slope = (v.sum(axis=-1) for v in tilted_cells(N, a, b, tilt[:, None]))
-        beyond = np.maximum(highest - mean, np.spacing(highest))
-        step = (goal - np.log(mean / beyond)) * mean * beyond / (highest * slope)
-        moved = np.clip(tilt + np.clip(step, -4.0, 4.0), least, _LARGEST_TILT)
-        if np.all(np.abs(moved - tilt) * np.sqrt(slope) <= 0.05):
+    low = 1.0 / np.maximum(np.sqrt(variance), 1.0)
+    top = np.full_like(low, _LARGEST_TILT)
+    tilt: Floats = low.copy()
+    left = np.arange(x.size)
+    for step in range(1, 200):
+        i = left
+        mean, slope = (v.sum(axis=-1) for v in tilted_cells(N[i], a[i], b[i], tilt[i, None]))
+        short = target[i] - mean
+        low[i] = np.where(short > 0, tilt[i], low[i])
+        top[i] = np.where(short > 0, top[i], tilt[i])
+        close = (np.abs(short) <= 0.05 * np.sqrt(slope) + 0.25) | (top[i] - low[i] < 1e-9)
+        left, mean, slope = (v[~close] for v in (i, mean, slope))
+        if not left.size:
             break
-        tilt = moved
-    return np.asarray(tilt)
+        i = left
+        beyond = np.maximum(highest[i] - mean, np.spacing(highest[i]))
+        per_tilt = highest[i] * np.maximum(slope, 1e-300) / (mean * beyond)
+        moved = tilt[i] + (goal[i] - np.log(mean / beyond)) / per_tilt
+        inside = (moved > low[i]) & (moved < top[i]) & (step % 6 != 0)
+        tilt[i] = np.where(inside, moved, 0.5 * (low[i] + top[i]))
+    return tilt

@@ -59,9 +59,7 @@ COMPARE_COLUMNS = {
     "z_column": Column("number", "z if every input position's kept weights are fixed"),
     "log10_p": Column("number", "log10 of the p-value"),
     "log10_q": Column("number", "log10 of p corrected over all tested rows"),
-    "note": Column(
-        "text", "what has to be said of the row: untestable, same-run, neuron-density, ..."
-    ),
+    "note": Column("text", "untestable, same-run, empty-union, neuron-density, or in words"),
 }
 
 SELDOM = (

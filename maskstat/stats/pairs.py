@@ -51,13 +51,23 @@ class Comparand:
 
     def record(self) -> dict[str, Any]:
         """Return what identifies it, JSON-ready."""
-        run = self.run
-        return {
+        identity: dict[str, Any] = {
             "path": self.label,
-            "run": run.run_id if run else None,
-            "digest": run.digest or None if run else None,
             "iterations": [i for i in self.masks if i is not None],
         }
+        if self.run is not None:
+            run = self.run
+            identity |= {
+                "run": run.run_id,
+                "digest": run.digest or None,
+                "model": run.model,
+                "dataset": run.dataset,
+                "method": run.method,
+                "seed": run.seed,
+                "replicate": run.replicate,
+                "init_seed": run.provenance.get("seeds", {}).get("init"),
+            }
+        return identity
 
 
 def comparands(

@@ -8,7 +8,13 @@ import pytest
 
 import maskstat.prune
 from maskstat.archive import open_archive, write
-from maskstat.errors import MissingExtraError, OutputExistsError, TrainingError, UsageError
+from maskstat.errors import (
+    MissingExtraError,
+    OutputExistsError,
+    StorageError,
+    TrainingError,
+    UsageError,
+)
 from maskstat.prune import Recipe, Silent, prune
 from maskstat.run import Run
 
@@ -169,6 +175,18 @@ def test_a_diverging_run_is_published_as_failed(tiny, tmp_path):
         assert run.status == "failed"
         assert run.n_iterations == 1
         assert run.provenance["failure"]["iteration"] == 0
+
+
+def test_a_folder_that_cannot_take_the_run_is_found_before_training(tiny, tmp_path, monkeypatch):
+    listener = Notes()
+    with pytest.raises(StorageError) as caught:
+        prune(tiny, output=tmp_path / "missing" / "run.h5", progress=listener)
+    assert caught.value.code == "no-such-folder"
+    monkeypatch.setattr("os.access", lambda *_: False)  # root may write anywhere
+    with pytest.raises(StorageError) as caught:
+        prune(tiny, output=tmp_path / "run.h5", progress=listener)
+    assert caught.value.code == "permission-denied"
+    assert listener.trained == 0
 
 
 def test_unknown_settings(tiny):

@@ -8,12 +8,11 @@ from maskstat.cli.options import (
     iteration_option,
     layer_option,
     overwrite_option,
-    pairs_option,
     quiet_option,
     select_option,
     sources_argument,
 )
-from maskstat.cli.plot import figure_option, save_figure
+from maskstat.cli.plot import figure_option, pairs_option, save_figure
 
 __all__ = ["command"]
 
@@ -37,7 +36,7 @@ def command(
     overwrite: bool,
     quiet: bool,
 ) -> None:
-    r"""Total Jaccard distance between every two masks.
+    """Total Jaccard distance between every two masks.
 
     A matrix in the order of the files, with the distance expected of masks of the same sizes drawn
     at random within each layer under each number (Paganini & Forde 2020, Figures 4 and 5).
@@ -46,7 +45,7 @@ def command(
     Example:
       maskstat plot heatmap runs/*.h5 --iteration 6 -o iteration6.pdf
       maskstat plot heatmap a.h5@3 a.h5@9 b.h5@9 -o some.png
-    """
+    """  # noqa: D301
     from maskstat.cli.inputs import load
     from maskstat.figures.heatmap import pairwise_heatmap
     from maskstat.stats.compare import compare

@@ -5,16 +5,14 @@ from __future__ import annotations
 import click
 
 from maskstat.cli.options import (
-    at_least_option,
     iteration_option,
     layer_option,
     overwrite_option,
     quiet_option,
     select_option,
     sources_argument,
-    threshold_option,
 )
-from maskstat.cli.plot import figure_option, save_figure
+from maskstat.cli.plot import at_least_option, figure_option, save_figure, threshold_option
 
 __all__ = ["command"]
 
@@ -40,7 +38,7 @@ def command(
     overwrite: bool,
     quiet: bool,
 ) -> None:
-    r"""In how many of the masks the weights of each layer are kept.
+    """In how many of the masks the weights of each layer are kept.
 
     A panel a layer, then the total: weights by number of votes, those in the consensus ticket dark,
     beside the exact expectation and two standard deviations for masks of the same sizes drawn at
@@ -50,7 +48,7 @@ def command(
     Example:
       maskstat plot votes tickets/*.h5 -o votes.pdf
       maskstat plot votes tickets/*.h5 --at-least 3 -o votes.png
-    """
+    """  # noqa: D301
     from maskstat.cli.inputs import load
     from maskstat.figures.votes import consensus_histogram
     from maskstat.stats.consensus import consensus

@@ -1,0 +1,188 @@
+"""Make a file appear whole or not at all.
+
+The bytes go into a temporary file in the target's folder, are forced to the disk, and get the
+target's name in one step. Whatever kills the writer in between, the target is what it was. Its
+temporary file is locked while the writer lives, so the next writer of the same target can tell and
+remove what a dead one left.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from hashlib import sha256
+
+from maskstat.errors import OutputExistsError, StorageError
+
+__all__ = ["Temporary", "publication"]
+
+_NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
+_REASONS = {
+    errno.ENOENT: ("its folder is not there", "no-such-folder"),
+    errno.ENOTDIR: ("its folder is not there", "no-such-folder"),
+    errno.EACCES: ("its folder may not be written to", "permission-denied"),
+    errno.EPERM: ("its folder may not be written to", "permission-denied"),
+    errno.EROFS: ("its folder may not be written to", "permission-denied"),
+    errno.ENOSPC: ("no space is left", "disk-full"),
+    errno.EDQUOT: ("no space is left", "disk-full"),
+}
+
+
+class Temporary:
+    """The temporary file of one publication.
+
+    Parameters
+    ----------
+    path
+        Where it is.
+    descriptor
+        Open for writing, and locked.
+    """
+
+    def __init__(self, path: str, descriptor: int) -> None:
+        self.path = path
+        self.descriptor = descriptor
+
+    def write(self, data: bytes) -> None:
+        """Write all of `data` at the end."""
+        view = memoryview(data)
+        while view:
+            view = view[os.write(self.descriptor, view) :]
+
+
+@contextmanager
+def publication(path: str | os.PathLike[str], *, overwrite: bool = False) -> Iterator[Temporary]:
+    """Give a temporary file that takes the name `path` when the block ends well.
+
+    Parameters
+    ----------
+    path
+        The target; a symbolic link is followed only where it may be replaced.
+    overwrite
+        Whether a file that is there may be replaced.
+
+    Raises
+    ------
+    OutputExistsError
+        The target is there, and may not be replaced.
+    StorageError
+        The file system says no. The target is untouched.
+    """
+    place = os.fspath(path)
+    target = os.path.realpath(place) if overwrite else os.path.abspath(place)
+    folder, name = os.path.split(target)
+    try:
+        mode = _existing_mode(target, place, overwrite=overwrite)
+        prefix = f".maskstat-{sha256(os.fsencode(name)).hexdigest()[:16]}-"
+        _remove_stale(folder, prefix)
+        temporary = _create(folder, prefix)
+    except StorageError:
+        raise
+    except OSError as error:
+        raise _storage_error(error, place) from error
+    try:
+        yield temporary
+        if mode is not None:
+            os.fchmod(temporary.descriptor, mode)
+        os.fsync(temporary.descriptor)
+        if overwrite:
+            os.replace(temporary.path, target)
+        else:
+            _link(temporary.path, target)
+        _sync_folder(folder)
+    except StorageError:
+        raise
+    except FileExistsError as error:
+        raise _exists(place) from error
+    except OSError as error:
+        raise _storage_error(error, place) from error
+    finally:
+        with suppress(OSError):
+            os.unlink(temporary.path)
+        os.close(temporary.descriptor)
+
+
+def _existing_mode(target: str, place: str, *, overwrite: bool) -> int | None:
+    """Return the permissions of the file to be replaced; refuse what may not be."""
+    try:
+        status = os.lstat(target)
+    except FileNotFoundError:
+        return None
+    if not overwrite:
+        raise _exists(place)
+    if not stat.S_ISREG(status.st_mode):
+        raise StorageError(
+            "it is a folder or a device", code="not-a-file", place=place, hint="name a file"
+        )
+    return stat.S_IMODE(status.st_mode)
+
+
+def _remove_stale(folder: str, prefix: str) -> None:
+    """Remove temporary files of this target that nobody holds locked."""
+    with os.scandir(folder) as entries:
+        found = [entry.path for entry in entries if entry.name.startswith(prefix)]
+    for path in found:
+        with suppress(OSError):
+            descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                os.unlink(path)
+            finally:
+                os.close(descriptor)
+
+
+def _create(folder: str, prefix: str) -> Temporary:
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+    while True:
+        path = os.path.join(folder, f"{prefix}{os.urandom(8).hex()}.tmp")
+        descriptor = os.open(path, flags, 0o666)
+        with suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        # Another writer may have taken it for stale before it was locked.
+        if os.fstat(descriptor).st_nlink:
+            return Temporary(path, descriptor)
+        os.close(descriptor)
+
+
+def _link(temporary: str, target: str) -> None:
+    """Give the file its name, failing if the name is taken."""
+    try:
+        os.link(temporary, target)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        # A file system without hard links: nothing better than to look first.
+        if os.path.lexists(target):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), target) from error
+        os.rename(temporary, target)
+
+
+def _sync_folder(folder: str) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _exists(place: str) -> OutputExistsError:
+    return OutputExistsError(
+        "it exists already",
+        code="output-exists",
+        place=place,
+        consequence="nothing was written",
+        hint="another name, or --overwrite",
+    )
+
+
+def _storage_error(error: OSError, place: str) -> StorageError:
+    """Say in our words why the file system refused."""
+    reason = error.strerror or str(error)
+    fact, code = _REASONS.get(error.errno or 0, (reason, "write-failed"))
+    return StorageError(
+        fact, code=code, place=place, consequence="nothing was written, nothing was lost"
+    )

@@ -1,0 +1,201 @@
+"""Everything a reader can check about an archive, in one pass, without stopping at a finding."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from maskstat.archive import digest, spec
+from maskstat.archive.arrays import FileArray
+from maskstat.archive.reader import Archive, open_archive
+from maskstat.archive.rows import FileMasks
+from maskstat.archive.run_reader import RunReader
+from maskstat.bits import tiles
+from maskstat.errors import (
+    ArchiveError,
+    CorruptArchiveError,
+    MaskstatError,
+    UnsafeArchiveError,
+    printable,
+)
+from maskstat.run import Run
+
+__all__ = ["Finding", "Verification", "verify"]
+
+_VALUES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """What one check found at one place.
+
+    Parameters
+    ----------
+    check
+        Its name: structure, content, run, arrays, digests, padding, kept, dense, nested, votes.
+    place
+        The file, a run in it, or one iteration.
+    ok
+        Whether all was well.
+    detail
+        What was checked, or what is wrong.
+    code
+        The error's code; empty where all was well.
+    """
+
+    check: str
+    place: str
+    ok: bool
+    detail: str
+    code: str = ""
+
+    def to_row(self) -> dict[str, str | bool]:
+        """Return the finding as one flat record."""
+        return {
+            "check": self.check,
+            "place": printable(self.place),
+            "ok": self.ok,
+            "detail": self.detail,
+            "code": self.code,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verification:
+    """What `verify` found.
+
+    Parameters
+    ----------
+    path
+        The archive.
+    content_digest
+        What the file states; empty where it cannot be read.
+    findings
+        One for each check and place.
+    """
+
+    path: str
+    content_digest: str
+    findings: tuple[Finding, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether every check went well."""
+        return all(finding.ok for finding in self.findings)
+
+    def rows(self) -> list[dict[str, str | bool]]:
+        """Return one flat record for each finding."""
+        return [finding.to_row() for finding in self.findings]
+
+
+def verify(source: str | os.PathLike[str] | bytes) -> Verification:
+    """Check an archive: structure, digests, padding, counts, nesting, ranges.
+
+    Parameters
+    ----------
+    source
+        A path, or an archive's bytes.
+
+    Returns
+    -------
+    Verification
+        A damaged or unsafe file is a finding, not an error.
+
+    Raises
+    ------
+    NotFoundError, StorageError
+        There is no such file, or it cannot be read.
+    ArchiveError, UnsupportedVersionError
+        It is something else than an archive of a version that this program reads.
+    """
+    place = "-" if isinstance(source, bytes) else os.fspath(source)
+    try:
+        archive = open_archive(source)
+    except (UnsafeArchiveError, CorruptArchiveError) as error:
+        return Verification(
+            path=place, content_digest="", findings=(_failed("structure", place, error),)
+        )
+    with archive:
+        findings = tuple(_check_archive(archive))
+        return Verification(
+            path=place, content_digest=archive.stated_digest, findings=findings
+        )
+
+
+def _check_archive(archive: Archive) -> Iterator[Finding]:
+    failed = False
+    for run_id in archive.run_ids:
+        try:
+            reader = archive.reader(run_id)
+        except (UnsafeArchiveError, CorruptArchiveError) as error:
+            failed = True
+            yield _failed("structure", f"{archive.path}::{run_id}", error)
+            continue
+        yield from _check_run(reader)
+    if failed:
+        return
+    yield _passed("structure", archive.path, "superblock, links, types, storage, shapes, layouts")
+    try:
+        archive.guard_all()
+        yield _passed("content", archive.path, f"{len(archive.run_ids)} runs in the content digest")
+    except (UnsafeArchiveError, CorruptArchiveError) as error:
+        yield _failed("content", archive.path, error)
+
+
+def _check_run(reader: RunReader) -> Iterator[Finding]:
+    try:
+        run = reader.run
+    except (UnsafeArchiveError, CorruptArchiveError) as error:
+        yield _failed("run", reader.label, error)
+        return
+    yield _passed("run", run.label, f"manifest, attributes and tables match {run.digest[:19]}")
+    wrong = []
+    for path in reader.array_paths:
+        try:
+            reader.array(path).check()
+        except ArchiveError as error:
+            wrong.append(_failed("arrays", f"{run.label}: {path}", error))
+    yield from wrong or [_passed("arrays", run.label, f"{len(reader.array_paths)} digests")]
+    yield from _check_masks(run)
+    if run.votes is not None and not wrong:
+        yield _check_votes(run)
+
+
+def _check_masks(run: Run) -> Iterator[Finding]:
+    """Go over all rows once: digests, padding, counts, and each inside the one before."""
+    masks = run.masks
+    assert isinstance(masks, FileMasks)
+    found: list[Finding] = []
+    escaped: list[Finding] = []
+    for row in range(masks.n_rows):
+        place = f"{run.label}@{row}"
+        try:
+            strays = _check_row(masks, row)
+        except ArchiveError as error:
+            found.append(_failed(_CHECKS.get(error.code, "digests"), place, error))
+            continue
+        if strays:
+            escaped.append(
+                Finding(
+                    check="nested",
+                    place=place,
+                    ok=False,
+                    detail=f"{strays:,} weights are kept that iteration {row - 1} had pruned",
+                    code="not-nested",
+                )
+            )
+    rows = f"{masks.n_rows} masks"
+    failed = {finding.check for finding in found}
+    yield from found
+    yield from escaped
+    if found:
+        return
+    yield _passed("digests", run.label, rows)
+    yield _passed("padding", run.label, rows)
+    yield _passed("kept", run.label, f"{rows} x {run.kept.shape[1]} layers")
+    yield _passed("dense", run.label, "iteration 0 keeps every weight")
+    if not escaped and not failed:
+        yield _passed("nested", run.label, "every mask is inside the one before")
