@@ -75,6 +75,11 @@ class Archive:
         return self._guard.run_ids
 
     @property
+    def stated_digest(self) -> str:
+        """The content digest as the file states it, not checked."""
+        return str(self._guard.attributes["content_digest"])
+
+    @property
     def content_digest(self) -> str:
         """The digest over the runs' names and digests.
 
@@ -83,7 +88,7 @@ class Archive:
         CorruptArchiveError
             The runs have other digests.
         """
-        stated = str(self._guard.attributes["content_digest"])
+        stated = self.stated_digest
         with self._lock:
             if not self._digest_checked:
                 found = digest.content_digest((r, self.reader(r).digest) for r in self.run_ids)

@@ -7,7 +7,7 @@ pass of its own first. No row is checked twice.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from threading import RLock
 from typing import TYPE_CHECKING
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from maskstat.archive import spec
 from maskstat.archive.chunks import ChunkedBytes
-from maskstat.bits import WORD_BITS, IntArray, WordArray, segment_counts, tiles
+from maskstat.bits import WORD_BITS, IntArray, WordArray, count, segment_counts, tiles
 from maskstat.errors import CorruptArchiveError, printable
 from maskstat.layout import Layout
 
@@ -42,11 +42,14 @@ class RowCheck:
         Set bits a layer.
     stray
         Name of the first layer with a set padding bit; empty if there is none.
+    outside
+        Set bits that the row it was held against does not have.
     """
 
     digest: bytes
     kept: IntArray
     stray: str
+    outside: int = 0
 
 
 class RowPass:
@@ -152,12 +155,23 @@ class FileMasks:
                 return words[start:stop]
             return self._stream(row, start, stop)
 
-    def examine(self, row: int) -> RowCheck:
-        """Go over one row in one pass and say what it holds, right or not."""
-        check = RowPass(self._layout)
+    def examine(self, row: int, *, inside: int | None = None) -> RowCheck:
+        """Go over one row in one pass and say what it holds, right or not.
+
+        Parameters
+        ----------
+        row
+            The row.
+        inside
+            A row to hold it against.
+        """
+        check, outside = RowPass(self._layout), 0
         for start, stop in tiles(self.n_words):
-            check.add(self._read(row, start, stop))
-        return check.result()
+            words = self._read(row, start, stop)
+            check.add(words)
+            if inside is not None:
+                outside += count(words & ~self._read(inside, start, stop))
+        return replace(check.result(), outside=outside)
 
     def problem(self, row: int, found: RowCheck) -> CorruptArchiveError | None:
         """Compare what a row holds with what the file says about it."""

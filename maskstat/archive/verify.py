@@ -6,14 +6,11 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import numpy as np
-
-from maskstat.archive import digest, spec
+from maskstat.archive import spec
 from maskstat.archive.arrays import FileArray
 from maskstat.archive.reader import Archive, open_archive
 from maskstat.archive.rows import FileMasks
 from maskstat.archive.run_reader import RunReader
-from maskstat.bits import tiles
 from maskstat.errors import (
     ArchiveError,
     CorruptArchiveError,
@@ -26,6 +23,8 @@ from maskstat.run import Run
 __all__ = ["Finding", "Verification", "verify"]
 
 _VALUES = 1 << 20
+_CHECKS = {"corrupt-padding": "padding", "corrupt-kept": "kept"}
+_CONTENT = ("corrupt-digest", "corrupt-manifest")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +34,8 @@ class Finding:
     Parameters
     ----------
     check
-        Its name: structure, content, run, arrays, digests, padding, kept, dense, nested, votes.
+        Its name: structure, content, run, arrays, digests, padding, kept, dense, nested, series,
+        votes.
     place
         The file, a run in it, or one iteration.
     ok
@@ -115,14 +115,11 @@ def verify(source: str | os.PathLike[str] | bytes) -> Verification:
     try:
         archive = open_archive(source)
     except (UnsafeArchiveError, CorruptArchiveError) as error:
-        return Verification(
-            path=place, content_digest="", findings=(_failed("structure", place, error),)
-        )
+        check = "content" if error.code in _CONTENT else "structure"
+        return Verification(path=place, content_digest="", findings=(_failed(check, place, error),))
     with archive:
         findings = tuple(_check_archive(archive))
-        return Verification(
-            path=place, content_digest=archive.stated_digest, findings=findings
-        )
+        return Verification(path=place, content_digest=archive.stated_digest, findings=findings)
 
 
 def _check_archive(archive: Archive) -> Iterator[Finding]:
@@ -160,42 +157,75 @@ def _check_run(reader: RunReader) -> Iterator[Finding]:
             wrong.append(_failed("arrays", f"{run.label}: {path}", error))
     yield from wrong or [_passed("arrays", run.label, f"{len(reader.array_paths)} digests")]
     yield from _check_masks(run)
-    if run.votes is not None and not wrong:
-        yield _check_votes(run)
+    yield _check_series(run)
+    if isinstance(run.votes, FileArray) and not wrong:
+        yield _check_votes(run, run.votes)
 
 
 def _check_masks(run: Run) -> Iterator[Finding]:
     """Go over all rows once: digests, padding, counts, and each inside the one before."""
     masks = run.masks
     assert isinstance(masks, FileMasks)
-    found: list[Finding] = []
+    damaged: list[Finding] = []
     escaped: list[Finding] = []
+    before: int | None = None
     for row in range(masks.n_rows):
         place = f"{run.label}@{row}"
         try:
-            strays = _check_row(masks, row)
-        except ArchiveError as error:
-            found.append(_failed(_CHECKS.get(error.code, "digests"), place, error))
-            continue
-        if strays:
+            found = masks.examine(row, inside=before)
+            problem = masks.problem(row, found)
+        except CorruptArchiveError as error:
+            problem, found = error, None
+        before = None if problem else row
+        if problem is not None:
+            damaged.append(_failed(_CHECKS.get(problem.code, "digests"), place, problem))
+        elif found is not None and found.outside:
+            detail = f"{found.outside:,} weights are kept that iteration {row - 1} had pruned"
             escaped.append(
-                Finding(
-                    check="nested",
-                    place=place,
-                    ok=False,
-                    detail=f"{strays:,} weights are kept that iteration {row - 1} had pruned",
-                    code="not-nested",
-                )
+                Finding(check="nested", place=place, ok=False, detail=detail, code="not-nested")
             )
-    rows = f"{masks.n_rows} masks"
-    failed = {finding.check for finding in found}
-    yield from found
+    yield from damaged
     yield from escaped
-    if found:
-        return
-    yield _passed("digests", run.label, rows)
-    yield _passed("padding", run.label, rows)
-    yield _passed("kept", run.label, f"{rows} x {run.kept.shape[1]} layers")
-    yield _passed("dense", run.label, "iteration 0 keeps every weight")
-    if not escaped and not failed:
-        yield _passed("nested", run.label, "every mask is inside the one before")
+    if not damaged:
+        rows = f"{masks.n_rows} masks"
+        yield _passed("digests", run.label, rows)
+        yield _passed("padding", run.label, rows)
+        yield _passed("kept", run.label, f"{rows}, {len(run.layout.layers)} layers")
+        yield _passed("dense", run.label, "iteration 0 keeps every weight")
+        if not escaped:
+            yield _passed("nested", run.label, "every mask is inside the one before")
+
+
+def _check_series(run: Run) -> Finding:
+    """Check that shares are shares; shapes are the guard's."""
+    shares = {series.name for series in spec.SERIES if series.unit == "fraction"}
+    for name, values in sorted(run.series.items()):
+        if name in shares and ((values < 0) | (values > 1)).any():
+            detail = f"{name} goes beyond 0 to 1"
+            return Finding(
+                check="series", place=run.label, ok=False, detail=detail, code="corrupt-run"
+            )
+    return _passed("series", run.label, f"{len(run.series)} series")
+
+
+def _check_votes(run: Run, votes: FileArray) -> Finding:
+    """Check that no weight has more votes than there were inputs."""
+    parents = run.provenance.get("parents")
+    most = 0
+    for start in range(0, votes.shape[0], _VALUES):
+        most = max(most, int(votes[start : start + _VALUES].max()))
+    if isinstance(parents, list) and most > len(parents):
+        detail = f"a weight has {most} votes from {len(parents)} inputs"
+        return Finding(check="votes", place=run.label, ok=False, detail=detail, code="corrupt-run")
+    return _passed("votes", run.label, f"at most {most}")
+
+
+def _passed(check: str, place: str, detail: str) -> Finding:
+    return Finding(check=check, place=place, ok=True, detail=detail)
+
+
+def _failed(check: str, place: str, error: MaskstatError) -> Finding:
+    where = "" if not error.place or error.place == place else f"{printable(error.place)}: "
+    return Finding(
+        check=check, place=place, ok=False, detail=f"{where}{error.fact}", code=error.code
+    )

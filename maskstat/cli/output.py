@@ -14,6 +14,14 @@ from maskstat.table import Cell, Table
 
 __all__ = ["emit", "render", "save_bytes"]
 
+MISSING = "-"
+
+EXPENDABLE = (
+    "log10_q", "log10_se", "high95", "low95", "expected_shared", "sd", "se", "null", "shape",
+    "dead_outputs", "untestable", "layers", "iteration_b", "iteration_a", "lift", "kept_b",
+)  # fmt: skip
+"""Columns that a narrow terminal does without, in this order."""
+
 
 def emit(
     table: Table,
@@ -22,7 +30,6 @@ def emit(
     output: str | None = None,
     overwrite: bool = False,
     hidden: Sequence[str] = (),
-    title: str = "",
 ) -> None:
     """Print a table on standard output, or write it to a file.
 
@@ -38,8 +45,6 @@ def emit(
         Replace an existing file.
     hidden
         Columns that the terminal's table leaves out; the other formats have every column.
-    title
-        Heading of the terminal's table.
 
     Raises
     ------
@@ -50,9 +55,9 @@ def emit(
     if format_ is None:
         format_ = "table" if to_stdout and sys.stdout.isatty() else "tsv"
     if format_ == "table" and to_stdout:
-        _print_table(table, hidden, title)
+        _print_table(table, hidden)
         return
-    text = render(table, format_, hidden=hidden, title=title)
+    text = render(table, format_, hidden=hidden)
     if to_stdout:
         sys.stdout.write(text)
     else:
@@ -60,7 +65,7 @@ def emit(
         save_bytes(output, text.encode(), overwrite=overwrite)
 
 
-def render(table: Table, format_: str, *, hidden: Sequence[str] = (), title: str = "") -> str:
+def render(table: Table, format_: str, *, hidden: Sequence[str] = ()) -> str:
     """Return the table as text in one of the formats, a final newline included."""
     if format_ == "json":
         document = {"schema": table.schema, "maskstat": __version__, **table.to_dict()}
@@ -68,11 +73,7 @@ def render(table: Table, format_: str, *, hidden: Sequence[str] = (), title: str
     if format_ == "jsonl":
         return "".join(json.dumps(row, allow_nan=False) + "\n" for row in table)
     if format_ == "table":
-        from rich.console import Console
-
-        stream = io.StringIO()
-        Console(file=stream, width=160).print(_rich_table(table, hidden, title))
-        return stream.getvalue()
+        return _table_text(table, hidden, width=None)
     stream = io.StringIO()
     writer = csv.writer(stream, delimiter="\t" if format_ == "tsv" else ",", lineterminator="\n")
     writer.writerow(table.data)
@@ -89,9 +90,10 @@ def save_bytes(path: str, content: bytes, *, overwrite: bool) -> None:
     OutputExistsError
         The file exists and `overwrite` is not set.
     """
-    from maskstat.archive import publish
+    from maskstat.archive.publish import publication
 
-    publish(path, content, overwrite=overwrite)
+    with publication(path, overwrite=overwrite) as temporary:
+        temporary.write(content)
 
 
 def _exact(value: Cell) -> str:
@@ -103,36 +105,110 @@ def _exact(value: Cell) -> str:
     return repr(value) if isinstance(value, float) else str(value)
 
 
-def _print_table(table: Table, hidden: Sequence[str], title: str) -> None:
+def _table_text(table: Table, hidden: Sequence[str], width: int | None) -> str:
+    """Return the table for people without colour, as wide as it needs to be."""
+    from rich.console import Console
+
+    stream = io.StringIO()
+    caption, laid_out = _laid_out(table, hidden, width)
+    console = Console(file=stream, width=10_000)
+    if caption:
+        console.print(caption, markup=False, highlight=False)
+    console.print(laid_out)
+    return "".join(f"{line.rstrip()}\n" for line in stream.getvalue().splitlines())
+
+
+def _print_table(table: Table, hidden: Sequence[str]) -> None:
     from rich.console import Console
 
     console = Console(file=sys.stdout)
-    console.print(_rich_table(table, hidden, title))
+    if not console.is_terminal:
+        sys.stdout.write(_table_text(table, hidden, width=None))
+        return
+    caption, laid_out = _laid_out(table, hidden, console.width)
+    if caption:
+        console.print(caption, markup=False, highlight=False)
+    console.print(laid_out)
 
 
-def _rich_table(table: Table, hidden: Sequence[str], title: str) -> Any:
-    """Lay out what a person reads: rounded numbers, thousands apart, totals in bold."""
+def _laid_out(table: Table, hidden: Sequence[str], width: int | None) -> tuple[str, Any]:
+    """Lay out what a person reads: what is the same in every row once, above; rounded numbers.
+
+    Columns that do not fit the width are left out from the end of what `hidden` leaves, after the
+    first numbers; the caption names them.
+    """
     from rich import box
     from rich.table import Table as RichTable
     from rich.text import Text
 
-    names = [name for name in table.data if name not in hidden]
-    kinds = {name: table.columns[name].kind for name in names}
-    laid_out = RichTable(box=box.SIMPLE_HEAD, title=title or None, title_justify="left")
+    cells = {
+        name: [_readable(value) for value in table.column(name)]
+        for name in table.data
+        if name not in hidden
+    }
+    constant = {
+        name: values[0]
+        for name, values in cells.items()
+        if len(set(values)) == 1 and len(values) > 1 and _is_label(table, name)
+    }
+    names = [
+        name
+        for name, values in cells.items()
+        if not values or (name not in constant and set(values) - {MISSING})
+    ]
+    left_out = _too_wide(names, cells, width)
+    names = [name for name in names if name not in left_out]
+    caption = "   ".join(
+        f"{name.replace('_', ' ')}: {value}"
+        for name, value in constant.items()
+        if value not in (MISSING, "")
+    )
+    if left_out:
+        caption += f"\nleft out here: {', '.join(left_out)} (--format tsv has every column)"
+    laid_out = RichTable(box=box.SIMPLE_HEAD)
     for name in names:
-        numeric = kinds[name] in ("integer", "number")
+        numeric = table.columns[name].kind in ("integer", "number")
         laid_out.add_column(
-            name.replace("_", " "), justify="right" if numeric else "left", overflow="fold"
+            name.replace("_", "\n"), justify="right" if numeric else "left", vertical="bottom"
         )
-    for row in table:
-        style = "bold" if row.get("layer") == "total" else ""
-        laid_out.add_row(*(Text(_readable(row[name]), style=style) for name in names))
-    return laid_out
+    layers = table.data.get("layer", ())
+    for index in range(len(table)):
+        style = "bold" if len(layers) and layers[index] == "total" else ""
+        laid_out.add_row(*(Text(cells[name][index], style=style) for name in names))
+    return caption.strip(), laid_out
+
+
+def _is_label(table: Table, name: str) -> bool:
+    """Tell whether a column says what a row is rather than what was found."""
+    return name != "layer" and (table.columns[name].kind == "text" or name.startswith("iteration"))
+
+
+def _too_wide(names: Sequence[str], cells: dict[str, list[str]], width: int | None) -> list[str]:
+    """Choose the columns to leave out, the least asked for first."""
+    if width is None:
+        return []
+
+    def needed(kept: Sequence[str]) -> int:
+        words = (max(name.split("_"), key=len) for name in kept)
+        return 2 + sum(
+            3 + max([len(word), *map(len, cells[name])])
+            for name, word in zip(kept, words, strict=True)
+        )
+
+    kept = list(names)
+    left_out: list[str] = []
+    for name in EXPENDABLE:
+        if needed(kept) <= width:
+            break
+        if name in kept:
+            kept.remove(name)
+            left_out.append(name)
+    return left_out
 
 
 def _readable(value: Cell) -> str:
     if value is None:
-        return "-"
+        return MISSING
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int):

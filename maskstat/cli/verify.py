@@ -15,8 +15,17 @@ from maskstat.cli.options import (
     sources_argument,
 )
 from maskstat.cli.output import emit
+from maskstat.table import Column, Table
 
-__all__ = ["command"]
+__all__ = ["VERIFY_COLUMNS", "command"]
+
+VERIFY_COLUMNS = {
+    "place": Column("text", "the file, a run in it, or one iteration"),
+    "check": Column("text", "what was checked"),
+    "ok": Column("flag", "whether all was well"),
+    "detail": Column("text", "what was checked, or what is wrong"),
+    "code": Column("text", "the error's slug; empty where all was well"),
+}
 
 
 @click.command("verify")
@@ -41,8 +50,14 @@ def command(
       maskstat verify run.h5
       maskstat verify *.h5 --format json
     """
-    contents = [sys.stdin.buffer.read() if source == "-" else source for source in sources]
-    table = verify(*contents)
+    found = [verify(sys.stdin.buffer.read() if source == "-" else source) for source in sources]
+    rows = [row for verification in found for row in verification.rows()]
+    table = Table(
+        schema="maskstat.verify/1",
+        columns=VERIFY_COLUMNS,
+        data={name: [row[name] for row in rows] for name in VERIFY_COLUMNS},
+        inputs=[{"path": one.path, "digest": one.content_digest or None} for one in found],
+    )
     emit(table, format_=format_, output=output, overwrite=overwrite)
-    if not all(table.column("ok")):
+    if not all(verification.ok for verification in found):
         click.get_current_context().exit(1)

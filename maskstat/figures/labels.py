@@ -62,7 +62,7 @@ def short_inputs(names: Sequence[str]) -> list[str]:
     stems = [text.rpartition(".") for text in short]
     if len({extension for _, _, extension in stems}) == 1 and all(stem for stem, _, _ in stems):
         short = [stem for stem, _, _ in stems]
-    return short
+    return short if len(set(short)) == len(set(names)) else [printable(name) for name in names]
 
 
 def short_layers(names: Sequence[str], width: int = 25) -> list[str]:
