@@ -11,7 +11,10 @@ cd "$folder"
 say() { printf '\n\033[1m%s\033[0m\n' "$1"; }
 show() {
     printf '$ maskstat %s\n' "$*"
-    maskstat "$@"
+    case $1 in
+    list | compare | consensus | info) maskstat "$@" --format table ;;
+    *) maskstat "$@" ;;
+    esac
 }
 
 say "1. Prune LeNet on real handwritten digits, from one initialization, data order not fixed"

@@ -17,7 +17,7 @@ from maskstat.archive.payloads import BytesPayload, MaskPayload
 from maskstat.archive.reader import Archive, open_archive
 from maskstat.archive.run_parts import run_attributes, run_payloads
 from maskstat.bits import tiles
-from maskstat.errors import InputError
+from maskstat.errors import InputError, StorageError
 from maskstat.run import Run
 
 __all__ = ["recheck", "to_bytes", "write"]
@@ -54,11 +54,7 @@ def write(path: str | os.PathLike[str], runs: Sequence[Run], *, overwrite: bool 
             image, content_digest = _image(runs)
             temporary.write(image)
             return content_digest
-        builder = Builder(temporary.path)
-        try:
-            _lay(builder, runs)
-        finally:
-            builder.close()
+        _lay_file(temporary.path, runs)
         with open_archive(temporary.path) as archive:
             return recheck(archive)
 
@@ -120,6 +116,20 @@ def _image(runs: Sequence[Run]) -> tuple[bytes, str]:
         builder.close()
     with open_archive(image) as archive:
         return image, recheck(archive)
+
+
+def _lay_file(path: str, runs: Sequence[Run]) -> None:
+    """Lay runs into an empty file of ours."""
+    try:
+        builder = Builder(path)
+        try:
+            _lay(builder, runs)
+        finally:
+            builder.close()
+    except RuntimeError as error:
+        raise StorageError(
+            "the HDF5 library cannot write it", code="write-failed", place=path
+        ) from error
 
 
 def _size(run: Run) -> int:

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import click
 
 from maskstat.cli import plots
-from maskstat.cli.output import save_bytes
 from maskstat.cli.report import note
 from maskstat.errors import UsageError, closest, printable
 
@@ -82,7 +81,7 @@ def command() -> None:
       maskstat plot heatmap runs/*.h5 --iteration 6 -o iteration6.svg
       maskstat plot votes tickets/*.h5 --threshold 0.6 -o votes.png
     """  # noqa: D301
-    # Talk about its cache of fonts is no concern of the user's.
+    # matplotlib's talk of building its cache of fonts would not keep to --quiet.
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
 
 
@@ -154,6 +153,7 @@ def save_figure(figure: Figure, output: str, *, overwrite: bool) -> None:
     OutputExistsError
         The file exists and `overwrite` is not set.
     """
+    from maskstat.cli.output import save_bytes
     from maskstat.figures.style import save
 
     stream = io.BytesIO()

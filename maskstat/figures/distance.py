@@ -88,7 +88,7 @@ def distance_over_iterations(table: Table) -> Figure:
 
 def _title(pairs: Sequence[Pair]) -> str:
     if len(pairs) == 1:
-        first, second = (clip(name, 28) for name in short_inputs(pairs[0]))
+        first, second = (clip(name, 24) for name in short_inputs(pairs[0]))
         return f"{first} and {second}"
     runs = {name for pair in pairs for name in pair}
     return f"{len(pairs)} pairs of {count(len(runs), 'run')}"

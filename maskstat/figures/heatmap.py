@@ -66,8 +66,7 @@ def pairwise_heatmap(table: Table) -> Figure:
     >>> [text.get_text() for text in pairwise_heatmap(compare(a, b)).axes[0].get_yticklabels()]
     ['a   1', 'b   2']
     """
-    rows = drawable_rows(table, _COLUMNS, source="compare")
-    totals = [row for row in rows if row["layer"] == "total"]
+    totals = drawable_rows(table, _COLUMNS, source="compare", layer="total")
     nodes = _nodes(table, totals)
     place = {node: index for index, node in enumerate(nodes)}
     n = len(nodes)
@@ -78,22 +77,22 @@ def pairwise_heatmap(table: Table) -> Figure:
         distance[i, j] = distance[j, i] = value(row, "jaccard_distance")
         chance[i, j] = chance[j, i] = 1 - value(row, "expected_jaccard")
         density[[i, j]] = row["kept_a"] / row["size"], row["kept_b"] / row["size"]
-    n_layers = len({row["layer"] for row in rows} - {"total"})
+    n_layers = len(set(table.column("layer")) - {"total"})
     return _draw(nodes, distance, chance, density, n_layers)
 
 
 def _nodes(table: Table, rows: Rows) -> list[Node]:
     """Return the masks in the order of the inputs, where it is known, else of the rows."""
     met = [_ends(row) for row in rows]
-    twice = [pair for pair, times in Counter(map(frozenset, met)).items() if times > 1]
-    if twice or any(a == b for a, b in met):
-        raise InputError(
-            "two inputs have the same name",
-            code="ambiguous-inputs",
-            place=next(iter(twice[0] if twice else met[0]))[0],
-            consequence="their cells could not be told apart",
-            hint="give each input once",
-        )
+    for pair, times in Counter(map(frozenset, met)).items():
+        if times > 1 or len(pair) == 1:
+            raise InputError(
+                "two inputs have the same name",
+                code="ambiguous-inputs",
+                place=" and ".join(sorted({label for label, _ in pair})),
+                consequence="their cells could not be told apart",
+                hint="give each input once",
+            )
     for record in table.inputs:
         if len(record.get("iterations", ())) > 1:
             raise InputError(
@@ -146,7 +145,7 @@ def _draw(
     bar = figure.colorbar(image, cax=bar_axes)
     bar.outline.set_linewidth(0.5)
     if bar.solids is not None:
-        bar.solids.set_edgecolor("face")  # no hairlines between the shades
+        bar.solids.set(edgecolor="face", rasterized=False)  # no hairlines between the shades
     bar.set_label("Jaccard distance")
     figure.suptitle(f"{n} masks{iteration}")
     over = f" over {count(n_layers, 'layer')}" if n_layers else ""
@@ -191,9 +190,8 @@ def _limits(distance: NDArray[np.float64]) -> tuple[float, float]:
     values = distance[np.isfinite(distance)]
     if not values.size:
         return 0.0, 1.0
-    low = math.floor(20 * values.min()) / 20
-    high = math.ceil(20 * values.max()) / 20
-    return (low, high) if low < high else (low - 0.05, high)
+    low = min(math.floor(20 * values.min()) / 20, 0.95)
+    return low, max(math.ceil(20 * values.max()) / 20, low + 0.05)
 
 
 def _write_numbers(

@@ -66,7 +66,7 @@ def short_inputs(names: Sequence[str]) -> list[str]:
 
 
 def short_layers(names: Sequence[str], width: int = 25) -> list[str]:
-    """Shorten layer names by the ending that all of them share, such as ``.weight``.
+    """Shorten layer names by the ending that all of them share; a lone one by ``.weight``.
 
     Examples
     --------
@@ -74,7 +74,10 @@ def short_layers(names: Sequence[str], width: int = 25) -> list[str]:
     ['features.0', 'classifier', 'total']
     """
     parts = [printable(name).split(".") for name in names if name != "total"]
-    common = _shared([words[::-1] for words in parts])
+    if len(parts) == 1:
+        common = int(len(parts[0]) > 1 and parts[0][-1] == "weight")
+    else:
+        common = _shared([words[::-1] for words in parts])
     short = iter([".".join(words[: len(words) - common]) for words in parts])
     return [clip("total" if name == "total" else next(short), width) for name in names]
 

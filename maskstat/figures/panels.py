@@ -89,7 +89,7 @@ def panel_grid(
         one.tick_params(labelleft=column == 0)
         axes.append(one)
     middle = (_LEFT + width - _RIGHT) / 2 / width
-    figure.suptitle(title, x=middle, y=1 - 0.07 / height)
+    figure.suptitle(title, x=0.5, y=1 - 0.07 / height)
     figure.supxlabel(x_label, x=middle, y=bottom / height, va="top")
     figure.supylabel(y_label, x=0.06 / width, y=(bottom + height - _TOP) / 2 / height, ha="left")
     figure.legend(

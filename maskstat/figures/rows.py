@@ -11,7 +11,9 @@ from maskstat.table import Table
 __all__ = ["by_layer", "drawable_rows", "value"]
 
 
-def drawable_rows(table: Table, columns: Sequence[str], *, source: str) -> list[dict[str, Any]]:
+def drawable_rows(
+    table: Table, columns: Sequence[str], *, source: str, layer: str | None = None
+) -> list[dict[str, Any]]:
     """Return the rows of a table from which a figure can be drawn.
 
     Parameters
@@ -22,6 +24,8 @@ def drawable_rows(table: Table, columns: Sequence[str], *, source: str) -> list[
         Columns that the figure draws.
     source
         Name of the function whose table is wanted, for the error.
+    layer
+        Only the rows of this layer, or of the ``total``.
 
     Returns
     -------
@@ -39,10 +43,10 @@ def drawable_rows(table: Table, columns: Sequence[str], *, source: str) -> list[
                 code="wrong-table",
                 consequence=f"this figure is drawn from what {source}() returns",
             )
-    rows = table.rows()
+    rows = [row for row in table if layer is None or row["layer"] == layer]
     if not rows:
         raise InputError(
-            "the table has no rows",
+            "the table has no rows" + (f" of layer '{layer}'" if layer and len(table) else ""),
             code="nothing-to-draw",
             consequence="there is nothing to draw",
             hint="ask for iterations that all inputs have",

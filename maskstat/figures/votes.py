@@ -115,10 +115,11 @@ def _draw_layer(axes: Axes, rows: Rows, floor: float) -> None:
     """Draw one panel."""
     votes = np.array([row["votes"] for row in rows])
     colours = [_IN if row["in_ticket"] else _OUT for row in rows]
-    axes.bar(votes, _percent(rows, "weights"), width=0.8, color=colours)
+    heights = np.maximum(_percent(rows, "weights") - floor, 0)
+    axes.bar(votes, heights, bottom=floor, width=0.8, color=colours)
     expected, reach = _percent(rows, "expected"), 2 * _percent(rows, "sd")
     shown = expected > floor
-    low = np.minimum(reach, expected)  # fewer than no weights are not possible
+    low = np.minimum(reach, expected - floor)  # down to the axis, if not to less than nothing
     axes.errorbar(
         votes[shown],
         expected[shown],

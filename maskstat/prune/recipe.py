@@ -206,13 +206,17 @@ class Recipe:
                 raise _unknown(name, _KEYS, "prune")
         return replace(self, **changes)
 
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Every setting by its dotted name."""
+        return {key: getattr(self, name) for name, key in _KEYS.items()}
+
     def to_dict(self) -> dict[str, Any]:
         """Return every setting in nested tables, JSON-ready, as `from_mapping` takes them."""
         tree: dict[str, Any] = {}
-        for name, key in _KEYS.items():
+        for key, value in self.settings.items():
             section, _, leaf = key.rpartition(".")
             table = tree.setdefault(section, {}) if section else tree
-            value = getattr(self, name)
             table[leaf] = list(value) if isinstance(value, tuple) else value
         return tree
 
@@ -247,7 +251,7 @@ _ALLOWED: dict[str, tuple[Callable[[Any], bool], str]] = {
     "model": (bool, "a name"),
     "dataset": (bool, "a name"),
     "fraction": (lambda x: 0 < x < 1, "a number between 0 and 1"),
-    "iterations": (lambda n: 0 <= n <= 10_000, "a number from 0 to 10,000"),
+    "iterations": (lambda n: 0 <= n < 8_000, "a number from 0 to 7,999"),
     "rewind": (lambda x: x in ("initial", "none"), "'initial' or 'none'"),
     "epochs": (lambda n: 1 <= n <= 1_000_000, "a number from 1 on"),
     "lr": (lambda x: 0 < x < math.inf, "a number above 0"),
@@ -303,7 +307,7 @@ def _leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, An
     """Flatten nested tables to dotted names."""
     for name, value in tree.items():
         key = f"{prefix}{name}"
-        if isinstance(value, Mapping):
+        if isinstance(value, Mapping) and any(k.startswith(f"{key}.") for k in _NAMES):
             yield from _leaves(value, f"{key}.")
         else:
             yield key, value

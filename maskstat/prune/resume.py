@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from maskstat.archive import open_archive
-from maskstat.errors import InputError, OutputExistsError, StorageError
+from maskstat.errors import InputError, OutputExistsError, StorageError, UsageError
 from maskstat.prune.recipe import Recipe
 from maskstat.run import Run
 
@@ -67,17 +67,15 @@ def require_folder(path: Path) -> None:
 
 def _difference(run: Run, recipe: Recipe) -> str:
     """Name the first setting in which a stored recipe differs."""
-    stored = run.provenance.get("recipe", {})
-    for section, wanted in recipe.to_dict().items():
-        there = stored.get(section)
-        if there == wanted:
-            continue
-        if not isinstance(wanted, dict) or not isinstance(there, dict):
-            return f"{section} is {there}, not {wanted}"
-        for name, value in wanted.items():
-            if there.get(name) != value:
-                return f"{section}.{name} is {there.get(name)}, not {value}"
-    return f"run '{run.run_id}'"
+    tree = run.provenance.get("recipe")
+    try:
+        stored = Recipe.from_mapping(tree).settings if isinstance(tree, dict) else {}
+    except UsageError:  # of a version with other settings
+        stored = {}
+    for key, value in recipe.settings.items():
+        if key in stored and stored[key] != value:
+            return f"{key} is {stored[key]}, not {value}"
+    return f"run '{run.run_id}' was not made by one that is known here"
 
 
 def _in_the_way(path: Path, fact: str) -> OutputExistsError:

@@ -7,12 +7,12 @@ import math
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from maskstat.errors import UsageError
 from maskstat.stats._stirling import log1mexp
 
-__all__ = ["TIE", "first_above", "log_level", "lower_quantile"]
+__all__ = ["TIE", "first_above", "log_level", "log_levels", "lower_quantile"]
 
 Floats = NDArray[np.float64]
 
@@ -30,9 +30,16 @@ def log_level(alpha: float) -> float:
     return math.log(alpha)
 
 
-def lower_quantile(mean: Floats, variance: Floats, third: Floats, level: float) -> Floats:
-    """Guess by Cornish and Fisher where a lower tail reaches e**level."""
-    z = _normal_quantile(level)
+def log_levels(alpha: ArrayLike) -> Floats:
+    """Return ln alpha of one or several levels, or refuse one that is none."""
+    levels = np.asarray(alpha, dtype=np.float64)
+    return np.array([log_level(float(value)) for value in levels.flat]).reshape(levels.shape)
+
+
+def lower_quantile(mean: Floats, variance: Floats, third: Floats, level: Floats) -> Floats:
+    """Guess by Cornish and Fisher where a lower tail reaches e**level, row by row."""
+    levels, row = np.unique(level, return_inverse=True)
+    z = np.array([_normal_quantile(float(value)) for value in levels])[row]
     sd = np.sqrt(variance)
     skewness = third / np.maximum(variance * sd, 1e-300)
     return np.asarray(np.rint(mean + sd * (z + skewness * (z * z - 1) / 6)))
@@ -56,7 +63,7 @@ def first_above(
     start: Floats,
     low: Floats,
     high: Floats,
-    level: float,
+    level: Floats,
 ) -> Floats:
     """Return, row by row, the smallest v whose lower tail exceeds e**level.
 
@@ -69,7 +76,7 @@ def first_above(
     low, high
         The support; P(X <= high) is 1.
     level
-        Natural logarithm.
+        Natural logarithms, one a row.
 
     Returns
     -------
@@ -91,12 +98,12 @@ def first_above(
         ratio = np.minimum(at_v - log_tail, 0.0)
         with np.errstate(divide="ignore"):
             before = log_tail + log1mexp(ratio)
-        ok, ok_before = log_tail > beyond, before > beyond
+        ok, ok_before = log_tail > beyond[left], before > beyond[left]
         reached[left] = np.where(ok_before, v - 1, np.where(ok, v, reached[left]))
         short[left] = np.where(ok_before, short[left], np.where(ok, v - 1, v))
         steps += 1
         with np.errstate(over="ignore", invalid="ignore"):
-            newton = v + np.ceil((level - log_tail) * np.exp(-ratio))
+            newton = v + np.ceil((level[left] - log_tail) * np.exp(-ratio))
         middle = np.floor((reached[left] + short[left]) / 2)
         next_ = newton if steps <= 12 else middle
         next_ = np.where(np.isfinite(next_), next_, middle)

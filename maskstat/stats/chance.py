@@ -84,8 +84,14 @@ def uniform_chance(
     total_p = stratified.p_values_total(x.sum(axis=1), N, a, b, alternative=for_total, mid_p=mid_p)
     mean, variance, _ = hg.moments(N, a, b)
     total_mean, total_variance, _ = stratified.moments_total(N, a, b)
-    low95, high95 = _regions(N, a, b, 0.05)
-    low99, high99 = _regions(N, a, b, 0.01)
+    alpha = np.array([0.05, 0.01])
+    layers = pairtest.interval(N, a, b, alpha=alpha[:, None, None])
+    totals = stratified.interval_total(
+        np.broadcast_to(N, (2, *x.shape)), a, b, alpha=alpha[:, None]
+    )
+    (low95, low99), (high95, high99) = (
+        map(_beside, *ends) for ends in zip(layers, totals, strict=True)
+    )
     untestable = np.column_stack(
         [pairtest.untestable(N, a, b), stratified.untestable_total(N, a, b)]
     )
@@ -184,15 +190,6 @@ def _log10_p(chance: LayerChance, alternative: Alternative, mid_p: bool) -> floa
     two_sided: Alternative = "two-sided" if alternative == "fisher" else alternative
     log_p = pairtest.choose_tail(tails[0], tails[1], at_x, two_sided)
     return float(min(log_p[0], 0.0)) / pairtest.LN10
-
-
-def _regions(
-    N: NDArray[np.int64], a: NDArray[np.int64], b: NDArray[np.int64], alpha: float
-) -> tuple[Floats, Floats]:
-    """Central regions of the layers, the totals behind them."""
-    layers = pairtest.interval(N, a, b, alpha=alpha)
-    totals = stratified.interval_total(N, a, b, alpha=alpha)
-    return _beside(layers[0], totals[0]), _beside(layers[1], totals[1])
 
 
 def _beside(layers: NDArray[np.generic], totals: NDArray[np.generic]) -> Floats:

@@ -31,7 +31,7 @@ def normal_log_sf(z: float) -> float:
     Examples
     --------
     >>> round(normal_log_sf(40.0) / math.log(10), 6)
-    -349.437008
+    -349.437006
     """
     if z < 0:
         return math.log1p(-0.5 * math.erfc(-z / math.sqrt(2)))

@@ -242,13 +242,13 @@ def bin_log_p(observed: float, mean: float, sd: float) -> float | None:
     Notes
     -----
     For the bins between none and all, whose exact law has no cheap form. With continuity
-    correction; good to a few percent of p within 3 sd, an order of magnitude beyond. The end bins
-    have exact tails in `maskstat.stats.multiway`.
+    correction; a guide within 3 sd, an order of magnitude beyond. The end bins have
+    exact tails in `maskstat.stats.multiway`.
 
     Examples
     --------
     >>> round(bin_log_p(130, 100.0, 10.0), 3)
-    -5.741
+    -5.752
     """
     if mean < _NORMAL_FROM or sd <= 0:
         return None

@@ -16,7 +16,16 @@ from numpy.typing import NDArray
 
 from maskstat.stats.hypergeometric import log_pmf
 from maskstat.stats.independent_sum import Law, Sample, sum_log_tails
-from maskstat.stats.lattice import LogTails, Mixture, outside, thinned
+from maskstat.stats.lattice import (
+    REACH_CELLS,
+    REACH_SD,
+    LogTails,
+    Mixture,
+    across,
+    outside,
+    tail_range,
+    thinned,
+)
 from maskstat.stats.mask_sizes import LARGEST_SIZE, checked_count
 from maskstat.stats.multiway import Cumulants, cumulants_from_factorial_moments
 from maskstat.stats.roots import increasing_root
@@ -34,10 +43,6 @@ __all__ = [
 Floats: TypeAlias = NDArray[np.float64]
 Margins: TypeAlias = tuple[int, int, int, int, int]
 """(c, a, b, a_next, b_next)."""
-
-_REACH_SD = 9.2
-_REACH_CELLS = 20.0
-_REACH_LOG = 40.0
 
 
 def inherited_cumulants(c: int, a: int, b: int, a_next: int, b_next: int) -> Cumulants:
@@ -184,25 +189,17 @@ class InheritedLaw(Law):
             return trivial
         at = self.inside(x)
         m = self._m_given(at)
-        sd = self._spread(m, at)[1]
         tilt = self._tilt(m, at)
-        reach = _REACH_SD * sd + _REACH_CELLS
-        # Far from the mean, the tail across it is nearly certain and need not be summed.
-        certain = abs(tilt) * sd * sd > 2.5 * sd + 20.0
-        outward = min(reach, _REACH_LOG / abs(tilt) + 2.0) if tilt else reach
-        inward = 1.0 if certain else reach
-        upper = tilt > 0
-        low, high = (inward, outward) if upper else (outward, inward)
-        return self._mixture(x, x - low, x + high).tails(x, upper=upper)
+        low, high = tail_range(x, tilt, self._spread(m, at)[1])
+        return self._mixture(x, low, high).tails(x, upper=tilt > 0)
 
     def _mixture(self, x: float, low: float, high: float) -> Mixture:
         """Return the law of m, as far as it matters for X from low to high."""
         starts, stops, sds = [], [], []
-        for way, share in ((-1.0, 0.0), (-0.71, 0.71), (0.0, 1.0), (0.71, 0.71), (1.0, 0.0)):
-            at = self.inside(x + way * ((high - x) if way > 0 else (x - low)))
-            m = self._m_given(at)
-            sd = self._spread(m, at)[0]
-            reach = share * _REACH_SD * sd + _REACH_CELLS
+        for at, share in across(x, low, high):
+            m = self._m_given(self.inside(at))
+            sd = self._spread(m, self.inside(at))[0]
+            reach = share * REACH_SD * sd + REACH_CELLS
             starts.append(m - reach)
             stops.append(m + reach)
             sds.append(sd)

@@ -63,7 +63,7 @@ class IntersectionPaths:
     N
         Weights in the layer.
     sizes
-        Weights kept by each mask, ascending, at least two, none of them 0 or N.
+        Weights kept by each mask, in the order of the path; at least two, none of them 0 or N.
     """
 
     def __init__(self, N: int, sizes: tuple[int, ...]) -> None:
@@ -71,7 +71,7 @@ class IntersectionPaths:
         self.sizes = sizes
         self._kept = [n / N for n in sizes]
         self._dropped = [(N - n) / N for n in sizes]
-        self._largest_r = self._kept[0] / self._dropped[0]
+        self._largest_r = min(self._kept) / max(self._dropped)
 
     def to(self, x: float) -> Path:
         """Return the path to x, a number strictly inside the support."""
@@ -89,7 +89,8 @@ class IntersectionPaths:
         Notes
         -----
         From the curvature of the log probability of a chain of hypergeometric laws in its hidden
-        levels, a symmetric tridiagonal, diagonally dominant matrix. Empty cells count half a weight.
+        levels: a symmetric tridiagonal, diagonally dominant matrix. Empty cells count as half a
+        weight.
         """
         before, m, after = running[:-2], running[1:-1], running[2:]
         n = np.array(self.sizes[1:], dtype=np.float64)

@@ -17,12 +17,30 @@ from maskstat.stats._stirling import log1mexp
 from maskstat.stats.hypergeometric import log_pmf, log_tails
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
-__all__ = ["LogTails", "Mixture", "join_tails", "log_sum", "outside", "thinned"]
+__all__ = [
+    "REACH_CELLS",
+    "REACH_SD",
+    "LogTails",
+    "Mixture",
+    "across",
+    "join_tails",
+    "log_sum",
+    "outside",
+    "tail_range",
+    "thinned",
+]
 
 Floats: TypeAlias = NDArray[np.float64]
 
+REACH_SD = 9.2
+"""Half-width of a window: e**-42 of a Gaussian is outside."""
+
+REACH_CELLS = 20.0
+"""And so much more, for laws as skew as a Poisson."""
+
+_REACH_LOG = 40.0
 _LOG_HALF = -math.log(2.0)
 _THINNING = 45.0  # a thinned sum may be wrong by e**-45
 
@@ -126,7 +144,8 @@ def join_tails(
 
     Examples
     --------
-    >>> tails = join_tails(math.log(0.25), lambda: math.log(0.25), lambda: math.log(0.5), upper=False)
+    >>> quarter, half = math.log(0.25), math.log(0.5)
+    >>> tails = join_tails(quarter, lambda: quarter, lambda: half, upper=False)
     >>> round(math.exp(tails.le), 12), round(math.exp(tails.ge), 12)
     (0.5, 0.75)
     """
@@ -141,6 +160,47 @@ def join_tails(
             log_at = _complement(float(np.logaddexp(log_within, log_beyond)))
     le, ge = (log_up_to, log_from) if upper else (log_from, log_up_to)
     return LogTails(min(0.0, le), min(0.0, ge), min(0.0, log_at))
+
+
+def tail_range(x: float, tilt: float, sd: float) -> tuple[float, float]:
+    """Return the values of X that matter for its tails at x.
+
+    Parameters
+    ----------
+    x
+        Where.
+    tilt
+        Minus the slope of ln P(X = x).
+    sd
+        Standard deviation of the law tilted to x.
+
+    Returns
+    -------
+    tuple of float
+        Lowest and highest: outward until the tail has ended, and across the mode too, unless that
+        is so far away that the mass there is nearly all.
+    """
+    reach = REACH_SD * sd + REACH_CELLS
+    outward = min(reach, _REACH_LOG / abs(tilt) + 2.0) if tilt else reach
+    inward = 1.0 if abs(tilt) * sd * sd > 2.5 * sd + REACH_CELLS else reach
+    return (x - inward, x + outward) if tilt > 0 else (x - outward, x + inward)
+
+
+def across(x: float, low: float, high: float) -> Iterator[tuple[float, float]]:
+    """Cover an ellipse of X and a hidden size around x at five values of X.
+
+    Parameters
+    ----------
+    x, low, high
+        Centre and ends.
+
+    Yields
+    ------
+    tuple of float
+        A value of X and the half-width that the ellipse has there, as a share of the largest.
+    """
+    for way, share in ((-1.0, 0.0), (-0.71, 0.71), (0.0, 1.0), (0.71, 0.71), (1.0, 0.0)):
+        yield x + way * ((high - x) if way > 0 else (x - low)), share
 
 
 def log_sum(log_terms: Floats) -> Floats:
@@ -194,4 +254,4 @@ def thinned(
 
 
 def _complement(log_p: float) -> float:
-    return float(log1mexp(np.float64(log_p)))
+    return float(log1mexp(np.asarray(log_p)))

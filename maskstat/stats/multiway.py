@@ -18,7 +18,17 @@ from numpy.typing import NDArray
 from maskstat.stats.hypergeometric import log_pmf
 from maskstat.stats.independent_sum import Law, Sample, sum_log_tails
 from maskstat.stats.intersection_path import IntersectionPaths
-from maskstat.stats.lattice import LogTails, Mixture, log_sum, outside, thinned
+from maskstat.stats.lattice import (
+    REACH_CELLS,
+    REACH_SD,
+    LogTails,
+    Mixture,
+    across,
+    log_sum,
+    outside,
+    tail_range,
+    thinned,
+)
 from maskstat.stats.mask_sizes import checked_count, checked_sizes
 
 if TYPE_CHECKING:
@@ -37,10 +47,6 @@ __all__ = [
 ]
 
 Floats: TypeAlias = NDArray[np.float64]
-
-_REACH_SD = 9.2  # half-width of a window: e**-40 of the mass is outside
-_REACH_CELLS = 20.0  # and so much more, for laws as skew as a Poisson
-_REACH_LOG = 40.0
 
 
 class Cumulants(NamedTuple):
@@ -309,8 +315,9 @@ class IntersectionLaw(Law):
 
     def __init__(self, N: int, sizes: tuple[int, ...]) -> None:
         self.N = N
-        # A mask that keeps everything changes nothing.
-        self.sizes = tuple(sorted(n for n in sizes if n < N))
+        # A mask that keeps everything changes nothing. Largest first: then each level of the chain
+        # adds about as much spread as all before it, and few lattice points cover it.
+        self.sizes = tuple(sorted((n for n in sizes if n < N), reverse=True))
         self.lowest = max(0, N - sum(N - n for n in self.sizes))
         self.highest = min(self.sizes, default=N)
         if self.lowest < self.highest:
@@ -334,14 +341,8 @@ class IntersectionLaw(Law):
         if trivial is not None:
             return trivial
         path = self._paths.to(self.inside(x))
-        tilt, reach = abs(path.tilt), _REACH_SD * path.sd + _REACH_CELLS
-        # Far from the mean, the tail across it is nearly certain and need not be summed.
-        certain = tilt * path.sd * path.sd > 2.5 * path.sd + 20.0
-        outward = min(reach, _REACH_LOG / tilt + 2.0) if tilt else reach
-        inward = 1.0 if certain else reach
-        upper = path.tilt > 0
-        low, high = (inward, outward) if upper else (outward, inward)
-        return self._mixture(x, x - low, x + high).tails(x, upper=upper)
+        low, high = tail_range(x, path.tilt, path.sd)
+        return self._mixture(x, low, high).tails(x, upper=path.tilt > 0)
 
     def _mixture(self, x: float, low: float, high: float) -> Mixture:
         """Return the law of |M_1 & ... & M_{k-1}|, as far as it matters for X from low to high."""
@@ -355,23 +356,18 @@ class IntersectionLaw(Law):
         return Mixture(m, log_weight, N, float(n[-1]))
 
     def _windows(self, x: float, low: float, high: float) -> list[tuple[float, float, float]]:
-        """Return first and last size and the narrowest sd of every hidden level.
-
-        The hidden sizes and X have mass in an ellipse around the path to x; it is covered at five
-        values of X, from the lowest to the highest.
-        """
+        """Return first and last size and the narrowest sd of every hidden level."""
         starts, stops, sds = [], [], []
-        for way, share in ((-1.0, 0.0), (-0.71, 0.71), (0.0, 1.0), (0.71, 0.71), (1.0, 0.0)):
-            at = x + way * ((high - x) if way > 0 else (x - low))
+        for at, share in across(x, low, high):
             path = self._paths.to(self.inside(at))
             given_x, given_neighbours = self._paths.hidden_spread(path.running)
-            reach = share * _REACH_SD * given_x + _REACH_CELLS
+            reach = share * REACH_SD * given_x + REACH_CELLS
             starts.append(path.running[1:-1] - reach)
             stops.append(path.running[1:-1] + reach)
             sds.append(given_neighbours)
         floor = self.N - np.cumsum([self.N - n for n in self.sizes], dtype=np.float64)[1:-1]
         first = np.maximum(np.floor(np.min(starts, axis=0)), np.maximum(floor, 0.0))
-        last = np.minimum(np.ceil(np.max(stops, axis=0)), float(self.sizes[0]))
+        last = np.minimum(np.ceil(np.max(stops, axis=0)), np.array(self.sizes[1:-1], float))
         return list(zip(first.tolist(), last.tolist(), np.min(sds, axis=0).tolist(), strict=True))
 
 

@@ -89,12 +89,13 @@ def channel_chance(
     left, right
         What `detect_structure` found in them.
     required
-        Whether a layer that is not structured is an error.
+        Whether this null was asked for: a layer that is not structured is an error then, and one
+        with single weights pruned beside whole channels is tested given its live channels.
 
     Returns
     -------
     LayerChance or None
-        None for a layer that needs no other null than the uniform one.
+        None for a layer that is not structured.
 
     Raises
     ------
@@ -102,10 +103,10 @@ def channel_chance(
         The masks are not structured, and `required` is set.
     """
     kind = null_for(left, right)
-    if kind == "alive":
+    if kind == "alive" and required:
         alive = alive_null(a, b)
         return _normal("alive", alive.shared, alive.mean, alive.variance, alive.note)
-    if kind == "layer":
+    if kind != "channel":
         if required:
             raise InputError(
                 "a mask does not consist of whole channels",

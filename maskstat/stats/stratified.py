@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from maskstat.errors import UsageError
 from maskstat.stats._inversion import log_pmf_and_above
-from maskstat.stats._quantile import first_above, log_level, lower_quantile
+from maskstat.stats._quantile import first_above, log_levels, lower_quantile
 from maskstat.stats._stirling import log1mexp
 from maskstat.stats.hypergeometric import log_pmf, log_tails, moments, support
 from maskstat.stats.pairtest import (
@@ -161,7 +161,7 @@ def p_values_total(
 
 
 def interval_total(
-    N: ArrayLike, a: ArrayLike, b: ArrayLike, *, alpha: float = 0.05
+    N: ArrayLike, a: ArrayLike, b: ArrayLike, *, alpha: ArrayLike = 0.05
 ) -> tuple[Counts, Counts]:
     """Return the central acceptance region of the total overlap, ends included.
 
@@ -170,7 +170,7 @@ def interval_total(
     N, a, b
         Weights in each layer and weights that the two masks keep, shape (..., layers).
     alpha
-        Level: 0.05 for the 95 % region.
+        Level: 0.05 for the 95 % region; several at once are cheaper, and broadcast with (...).
 
     Returns
     -------
@@ -188,14 +188,16 @@ def interval_total(
     >>> int(low), int(high)
     (225, 267)
     """
-    level = log_level(alpha) - math.log(2.0)
-    shape, rows = _rows(N, a, b)
-    kept = rows[..., 1].sum(axis=-1)
-    unique, inverse = np.unique(rows, axis=0, return_inverse=True)
-    Ns, as_, bs = np.moveaxis(unique, -1, 0)
-    inverse = inverse.ravel()
-    low = _lowest_total(Ns, as_, bs, level)[inverse]
-    high = kept - _lowest_total(Ns, as_, Ns - bs, level)[inverse]
+    level = log_levels(alpha)[..., None] - math.log(2.0)
+    *sizes, levels = np.broadcast_arrays(*(np.asarray(v, np.float64) for v in (N, a, b)), level)
+    shape, rows = _rows(*sizes)
+    both = np.concatenate([rows, rows])
+    both[len(rows) :, :, 2] = rows[..., 0] - rows[..., 2]  # a - X, for the upper end
+    keyed = np.concatenate([both, np.tile(levels.reshape(*rows.shape[:2], 1), (2, 1, 1))], axis=-1)
+    unique, inverse = np.unique(keyed, axis=0, return_inverse=True)
+    Ns, as_, bs, ls = np.moveaxis(unique, -1, 0)
+    lowest = _lowest_total(Ns, as_, bs, ls[:, 0])[inverse.ravel()]
+    low, high = lowest[: len(rows)], rows[..., 1].sum(axis=-1) - lowest[len(rows) :]
     return low.astype(np.int64).reshape(shape), high.astype(np.int64).reshape(shape)
 
 
@@ -349,7 +351,7 @@ def _several(x: Floats, N: Floats, a: Floats, b: Floats) -> tuple[Floats, Floats
     return np.where(upper, far, near), np.where(upper, near, far), at_x
 
 
-def _lowest_total(N: Floats, a: Floats, b: Floats, level: float) -> Floats:
+def _lowest_total(N: Floats, a: Floats, b: Floats, level: Floats) -> Floats:
     """Return the smallest v with P(X <= v) > e**level for each pair."""
     mean, variance, third = (m.sum(axis=-1) for m in moments(N, a, b))
     low, high = (v.sum(axis=-1) for v in support(N, a, b))

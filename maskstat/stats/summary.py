@@ -19,7 +19,15 @@ from maskstat.stats.pairtest import exact_size
 from maskstat.stats.stratified import exact_size_total
 from maskstat.table import Cell, Column, Table
 
-__all__ = ["BANDS", "GROUP_KEYS", "SUMMARY_COLUMNS", "Band", "summarize"]
+__all__ = [
+    "BANDS",
+    "GROUP_KEYS",
+    "SUMMARY_COLUMNS",
+    "Band",
+    "group_values",
+    "standard_error",
+    "summarize",
+]
 
 Band: TypeAlias = Literal["t95", "sd", "half-sd"]
 BANDS = get_args(Band)
@@ -97,7 +105,7 @@ def summarize(comparison: Table, *, group_by: str | None = None, band: Band = "t
             place="--band",
             consequence=closest(band, BANDS),
         )
-    value_of = _group_values(comparison, group_by) if group_by else None
+    value_of = group_values(comparison, group_by) if group_by else None
     groups: dict[tuple[str, int | None, str], list[dict[str, Cell]]] = {}
     for row in comparison:
         same = row["iteration_a"] == row["iteration_b"]
@@ -128,8 +136,26 @@ def summarize(comparison: Table, *, group_by: str | None = None, band: Band = "t
     )
 
 
-def _group_values(comparison: Table, key: str) -> dict[str, object]:
-    """Return each input's value of the grouping key."""
+def group_values(comparison: Table, key: str) -> dict[str, object]:
+    """Return each input's value of a grouping key.
+
+    Parameters
+    ----------
+    comparison
+        Any table of pairs, with a record of each input.
+    key
+        One of `GROUP_KEYS`.
+
+    Returns
+    -------
+    dict of str to object
+        By the input's path.
+
+    Raises
+    ------
+    UsageError
+        There is no such key, or an input does not have it.
+    """
     if key not in GROUP_KEYS:
         raise UsageError(
             f"runs are not grouped by '{key}'",
@@ -173,7 +199,7 @@ def _summary(rows: Rows, layers: Layers, band: Band) -> dict[str, Cell]:
         for name in ("shared", "expected_shared", "size", "kept_a", "kept_b")
     )
     runs = {row[side] for row in rows for side in ("a", "b")}
-    se, df = _standard_error(rows, distance)
+    se, df = standard_error(rows, distance)
     low, high = _band(distance, se, df, band)
     testable = np.array([row["log10_p"] is not None for row in rows])
     return {
@@ -193,8 +219,22 @@ def _summary(rows: Rows, layers: Layers, band: Band) -> dict[str, Cell]:
     }
 
 
-def _standard_error(rows: Rows, values: np.ndarray) -> tuple[float, int]:
-    """Return the standard error of a mean over pairs and its degrees of freedom."""
+def standard_error(rows: Rows, values: np.ndarray) -> tuple[float, int]:
+    """Return the standard error of a mean over pairs and its degrees of freedom.
+
+    Parameters
+    ----------
+    rows
+        The pairs, each with the labels ``a`` and ``b`` of its runs.
+    values : float64 (n_pairs,)
+        What is averaged.
+
+    Returns
+    -------
+    tuple of float and int
+        NaN where there are too few pairs or runs. Pairs are the replicates only if no run occurs
+        in two of them, or all share one reference run; else runs are left out one at a time.
+    """
     occurs = Counter(row[side] for row in rows for side in ("a", "b"))
     n = len(rows)
     often = [run for run, times in occurs.items() if times > 1]

@@ -15,6 +15,7 @@ from maskstat.errors import (
     TrainingError,
     UsageError,
 )
+from maskstat.mask import Mask
 from maskstat.prune import Recipe, Silent, prune
 from maskstat.run import Run
 
@@ -138,6 +139,16 @@ def test_another_recipe_is_in_the_way(tiny, tmp_path):
         prune(tiny, lr=0.05, output=path, overwrite=True).provenance["recipe"]["train"]["lr"]
         == 0.05
     )
+
+
+def test_a_run_from_elsewhere_is_in_the_way(tiny, tmp_path):
+    path = tmp_path / "run.h5"
+    for origin in ({}, {"recipe": {"quantum": True}}):
+        mask = Mask.from_arrays({"fc": [1, 0]})
+        write(path, [Run.from_masks("theirs", [mask], provenance=origin)], overwrite=True)
+        with pytest.raises(OutputExistsError) as caught:
+            prune(tiny, output=path)
+        assert "run 'theirs'" in caught.value.fact
 
 
 def test_anything_else_is_in_the_way(tiny, tmp_path):

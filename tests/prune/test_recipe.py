@@ -79,6 +79,14 @@ def test_unknown_settings_name_the_nearest(tree, near):
     assert f"did you mean '{near}'" in caught.value.consequence
 
 
+@pytest.mark.parametrize("tree", [{"grid": {}}, {"grid": {"random": {"seed": [0, 1]}}}])
+def test_unknown_sections(tree):
+    with pytest.raises(UsageError) as caught:
+        Recipe.from_mapping(tree)
+    assert caught.value.code == "unknown-setting"
+    assert "'grid'" in caught.value.fact
+
+
 def test_unknown_python_names_too():
     with pytest.raises(UsageError) as caught:
         Recipe().replace(epoch=3)
@@ -108,6 +116,7 @@ def test_unknown_python_names_too():
         ("save_weights", "some", "save.weights"),
         ("save_outputs", 1, "save.outputs"),
         ("model", "", "model"),
+        ("model", {"name": "lenet"}, "model"),
     ],
 )
 def test_values_that_cannot_be_used(name, value, key):

@@ -1,0 +1,89 @@
+"""Layers of masks and of stored weights by name, one of them in memory at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from maskstat.mask import Mask
+    from maskstat.run import Run
+
+__all__ = ["MaskLayers", "WeightLayers"]
+
+Array: TypeAlias = NDArray[Any]
+
+
+class MaskLayers(Mapping[str, NDArray[np.bool_]]):
+    """The layers of a mask as booleans in their own shapes.
+
+    Parameters
+    ----------
+    mask
+        Any mask. Its last layer that was asked for stays unpacked.
+    """
+
+    def __init__(self, mask: Mask) -> None:
+        self._mask = mask
+        self._last: tuple[str, NDArray[np.bool_]] | None = None
+
+    def __getitem__(self, name: str) -> NDArray[np.bool_]:
+        """Unpack one layer."""
+        if name not in self._mask.layout.names:
+            raise KeyError(name)
+        if self._last is None or self._last[0] != name:
+            self._last = name, self._mask.layer(name)
+        return self._last[1]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._mask.layout.names)
+
+    def __len__(self) -> int:
+        """Return the number of layers."""
+        return len(self._mask.layout.layers)
+
+
+class WeightLayers(Mapping[str, NDArray[np.float32]]):
+    """The layers of a run's stored weights in their own shapes, read when they are asked for.
+
+    Parameters
+    ----------
+    run
+        The run.
+    kind
+        ``initial``, ``rewind`` or ``final``.
+    iteration
+        The iteration whose weights are wanted; -1 is the last stored.
+
+    Raises
+    ------
+    NotFoundError
+        These weights are not stored.
+    """
+
+    def __init__(self, run: Run, kind: str, iteration: int = -1) -> None:
+        stored = run.weights.get(kind)
+        if stored is None or (iteration >= 0 and iteration not in stored.iterations):
+            run.weight(kind, iteration)  # its error says what is stored
+        assert stored is not None
+        self._values = stored.values
+        self._row = stored.iterations.index(iteration) if iteration >= 0 else -1
+        self._layout = run.layout
+
+    def __getitem__(self, name: str) -> NDArray[np.float32]:
+        """Read one layer."""
+        if name not in self._layout.names:
+            raise KeyError(name)
+        layer = self._layout.layers[self._layout.index(name)]
+        place = slice(layer.weight_offset, layer.weight_offset + layer.size)
+        return np.asarray(self._values[self._row, place], np.float32).reshape(layer.shape)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._layout.names)
+
+    def __len__(self) -> int:
+        """Return the number of layers."""
+        return len(self._layout.layers)
