@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from maskstat.archive import verify, write
-    from maskstat.convert import read, read_all
+    from maskstat.archive.verify import verify
+    from maskstat.archive.writer import write
+    from maskstat.convert.read import read, read_all
     from maskstat.errors import MaskstatError
     from maskstat.mask import Layout, Mask
     from maskstat.prune import Recipe, prune
@@ -44,10 +45,10 @@ _HOME = {
     "compare": "maskstat.stats.compare",
     "consensus": "maskstat.stats.consensus",
     "prune": "maskstat.prune",
-    "read": "maskstat.convert",
-    "read_all": "maskstat.convert",
-    "verify": "maskstat.archive",
-    "write": "maskstat.archive",
+    "read": "maskstat.convert.read",
+    "read_all": "maskstat.convert.read",
+    "verify": "maskstat.archive.verify",
+    "write": "maskstat.archive.writer",
 }
 
 
@@ -56,7 +57,9 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'maskstat' has no attribute '{name}'")
     import importlib
 
-    value = getattr(importlib.import_module(_HOME[name]), name)
+    module = importlib.import_module(_HOME[name])
+    # `maskstat.prune` is also the package of that name, which can be called.
+    value = module if _HOME[name] == f"maskstat.{name}" else getattr(module, name)
     globals()[name] = value
     return value
 

@@ -64,7 +64,7 @@ def run_payloads(run: Run) -> dict[str, Payload]:
     parts.outputs()
     parts.weights()
     parts.texts()
-    return parts.found
+    return dict(sorted(parts.found.items(), key=lambda part: (part[0] != "masks", part[0])))
 
 
 class _Parts:
@@ -91,7 +91,7 @@ class _Parts:
             self.found["votes"] = ArrayPayload(run.votes, "u2", run.run_id)
 
     def series(self) -> None:
-        for name, values in sorted(self._run.series.items()):
+        for name, values in self._run.series.items():
             if not spec.SERIES_NAME.fullmatch(name):
                 raise self._bad(f"'{printable(name)}' is no name for a series")
             array = self._add(f"series/{name}", values, "<f8", "iuf")
@@ -100,7 +100,7 @@ class _Parts:
 
     def outputs(self) -> None:
         run = self._run
-        for given, outputs in sorted(run.outputs.items()):
+        for given, outputs in run.outputs.items():
             name = attribute_text(given, place=run.run_id)
             member = member_name(name)
             path = f"outputs/{member}"
@@ -117,7 +117,7 @@ class _Parts:
 
     def weights(self) -> None:
         run = self._run
-        for kind, weights in sorted(run.weights.items()):
+        for kind, weights in run.weights.items():
             path = f"weights/{kind}"
             if kind not in _WEIGHT_KINDS:
                 raise self._bad(f"there are no weights of kind '{printable(kind)}'")
@@ -125,7 +125,7 @@ class _Parts:
             self._shape(path, shape, (len(weights.iterations), run.layout.size))
             attributes = self._rows(path, shape, weights.iterations)
             self.found[path] = ArrayPayload(weights.values, "f4", run.run_id, attributes)
-        for kind, values in sorted(run.others.items()):
+        for kind, values in run.others.items():
             path = f"others/{kind}"
             if kind not in _OTHER_KINDS:
                 raise self._bad(f"there are no others of kind '{printable(kind)}'")
@@ -152,9 +152,9 @@ class _Parts:
     ) -> NDArray[Any]:
         """Take an array in memory that can be written as the given type without loss."""
         given = np.asarray(values)
-        array = np.ascontiguousarray(given, dtype)
-        if given.dtype.kind not in kinds or not array.size or not array.ndim:
+        if given.dtype.kind not in kinds or not given.size or not given.ndim:
             raise self._bad(f"{path} is of type {given.dtype} and shape {given.shape}")
+        array = np.ascontiguousarray(given, dtype)
         self.found[path] = BytesPayload(array, attributes or {})
         return array
 

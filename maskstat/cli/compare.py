@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from maskstat.cli.gates import check_gates
+from maskstat.cli.gates import enforce, read_gates
 from maskstat.cli.inputs import load
 from maskstat.cli.options import (
     fail_if_option,
@@ -139,6 +139,7 @@ def command(
         from maskstat.stats.summary import summarize
 
         table = summarize(table, group_by=group_by, band=band or "t95")
+    gates = read_gates(table, fail_if)
     hidden = () if verbose else SELDOM
     emit(table, format_=format_, output=output, overwrite=overwrite, hidden=hidden)
-    check_gates(table, fail_if)
+    enforce(gates, table)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from maskstat.cli.gates import check_gates
+from maskstat.cli.gates import enforce, read_gates
 from maskstat.cli.inputs import load
 from maskstat.cli.options import (
     fail_if_option,
@@ -79,6 +79,7 @@ def command(
         iteration=iteration,
         layers=layers,
     )
+    gates = read_gates(result, fail_if)
     to_stdout = output == "-"
     if output is not None:
         save_run(output, result.to_run(), overwrite=overwrite)
@@ -89,4 +90,4 @@ def command(
         )
     if not to_stdout:
         emit(result, format_=format_, hidden=("masks",))
-    check_gates(result, fail_if)
+    enforce(gates, result)

@@ -14,7 +14,7 @@ from maskstat.cli.report import note
 from maskstat.errors import UsageError, closest, printable
 from maskstat.table import Cell, Table
 
-__all__ = ["Gate", "check_gates"]
+__all__ = ["Gate", "enforce", "read_gates"]
 
 _OPERATORS: dict[str, Callable[[float, float], bool]] = {
     "<": operator.lt,
@@ -89,8 +89,8 @@ class Gate:
         return value is not None and _OPERATORS[self.operator](float(value), self.number)
 
 
-def check_gates(table: Table, conditions: Sequence[str]) -> None:
-    """Say which rows meet a condition, and end with status 1 if any does.
+def read_gates(table: Table, conditions: Sequence[str]) -> list[Gate]:
+    """Read conditions on a table's rows.
 
     Parameters
     ----------
@@ -104,7 +104,11 @@ def check_gates(table: Table, conditions: Sequence[str]) -> None:
     UsageError
         A condition cannot be read, or names no numeric column or no layer of the table.
     """
-    gates = [_checked(Gate.parse(text), table) for text in conditions]
+    return [_checked(Gate.parse(text), table) for text in conditions]
+
+
+def enforce(gates: Sequence[Gate], table: Table) -> None:
+    """Say which rows meet a condition, and end with status 1 if any does."""
     failed = False
     for gate in gates:
         for row in table:

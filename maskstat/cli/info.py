@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from maskstat.cli.gates import check_gates
+from maskstat.cli.gates import enforce, read_gates
 from maskstat.cli.inputs import load
 from maskstat.cli.options import (
     fail_if_option,
@@ -62,10 +62,11 @@ def command(
         for run, _ in found:
             _introduce(run)
     table = describe(*found, iteration=iteration, layers=layers)
+    gates = read_gates(table, fail_if)
     several = len(found) > 1
     hidden = () if several else ("run",)
     emit(table, format_=format_, output=output, overwrite=overwrite, hidden=hidden)
-    check_gates(table, fail_if)
+    enforce(gates, table)
 
 
 def _introduce(run: Run) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from maskstat.convert import read_all
+from maskstat.convert.read import read_all
 from maskstat.run import Run
 from maskstat.selection import select_runs
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from maskstat import __version__
+from maskstat.errors import printable
 from maskstat.table import Cell, Table
 
 __all__ = ["emit", "render", "save_bytes"]
@@ -102,7 +103,7 @@ def _exact(value: Cell) -> str:
         return ""
     if isinstance(value, bool):
         return "true" if value else "false"
-    return repr(value) if isinstance(value, float) else str(value)
+    return repr(value) if isinstance(value, float) else printable(str(value))
 
 
 def _table_text(table: Table, hidden: Sequence[str], width: int | None) -> str:
@@ -215,7 +216,7 @@ def _readable(value: Cell) -> str:
         return f"{value:,}"
     if isinstance(value, float):
         return _readable_float(value)
-    return value
+    return printable(value)
 
 
 def _readable_float(value: float) -> str:

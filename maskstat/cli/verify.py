@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from maskstat.archive import verify
+from maskstat.archive.verify import verify
 from maskstat.cli.options import (
     format_option,
     output_option,

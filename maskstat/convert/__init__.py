@@ -1,5 +1,1 @@
-"""Reading masks from wherever they are."""
-
-from maskstat.convert.read import read, read_all
-
-__all__ = ["read", "read_all"]
+"""Reading masks from wherever they are: see `maskstat.convert.read`."""

@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from maskstat.archive import open_archive
+from maskstat.archive.reader import open_archive
 from maskstat.convert.address import Address
 from maskstat.errors import NotFoundError, UsageError, closest
 from maskstat.run import Run

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from os import PathLike
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from maskstat.prune.progress import Progress, Silent
@@ -97,3 +99,13 @@ def _iterate(recipe: Recipe, earlier: Run | None, publish: Any, progress: Progre
 
     with deterministic_torch():
         return iterate(recipe, earlier=earlier, publish=publish, progress=progress)
+
+
+class _Callable(ModuleType):
+    """`maskstat.prune` is this package and, as the public name, its function."""
+
+    def __call__(self, recipe: Recipe | None = None, **options: Any) -> Run:
+        return prune(recipe, **options)
+
+
+sys.modules[__name__].__class__ = _Callable

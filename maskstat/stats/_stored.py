@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -57,6 +57,8 @@ class WeightLayers(Mapping[str, NDArray[np.float32]]):
         ``initial``, ``rewind`` or ``final``.
     iteration
         The iteration whose weights are wanted; -1 is the last stored.
+    names
+        Layers, in the order that is wanted; None means all in the run's order.
 
     Raises
     ------
@@ -64,7 +66,9 @@ class WeightLayers(Mapping[str, NDArray[np.float32]]):
         These weights are not stored.
     """
 
-    def __init__(self, run: Run, kind: str, iteration: int = -1) -> None:
+    def __init__(
+        self, run: Run, kind: str, iteration: int = -1, *, names: Sequence[str] | None = None
+    ) -> None:
         stored = run.weights.get(kind)
         if stored is None or (iteration >= 0 and iteration not in stored.iterations):
             run.weight(kind, iteration)  # its error says what is stored
@@ -72,18 +76,19 @@ class WeightLayers(Mapping[str, NDArray[np.float32]]):
         self._values = stored.values
         self._row = stored.iterations.index(iteration) if iteration >= 0 else -1
         self._layout = run.layout
+        self._names = run.layout.names if names is None else tuple(names)
 
     def __getitem__(self, name: str) -> NDArray[np.float32]:
         """Read one layer."""
-        if name not in self._layout.names:
+        if name not in self._names:
             raise KeyError(name)
         layer = self._layout.layers[self._layout.index(name)]
         place = slice(layer.weight_offset, layer.weight_offset + layer.size)
         return np.asarray(self._values[self._row, place], np.float32).reshape(layer.shape)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._layout.names)
+        return iter(self._names)
 
     def __len__(self) -> int:
         """Return the number of layers."""
-        return len(self._layout.layers)
+        return len(self._names)

@@ -1,0 +1,38 @@
+"""Write the JSON Schemas of every command's output: python tests/data/make_schemas.py."""
+
+import json
+from pathlib import Path
+
+import maskstat
+from maskstat.cli.verify import VERIFY_COLUMNS
+from maskstat.stats.compare import COMPARE_COLUMNS
+from maskstat.stats.consensus import CONSENSUS_COLUMNS
+from maskstat.stats.inventory import LAYER_COLUMNS, RUN_COLUMNS
+from maskstat.stats.summary import SUMMARY_COLUMNS
+from maskstat.table import json_schema
+
+FOLDER = Path(maskstat.__file__).parent / "schemas"
+
+SCHEMAS = {
+    "maskstat.compare/1": COMPARE_COLUMNS,
+    "maskstat.consensus/1": CONSENSUS_COLUMNS,
+    "maskstat.info/1": LAYER_COLUMNS,
+    "maskstat.list/1": RUN_COLUMNS,
+    "maskstat.summary/1": SUMMARY_COLUMNS,
+    "maskstat.verify/1": VERIFY_COLUMNS,
+}
+
+
+def path_of(schema):
+    """Return where the schema of a name such as maskstat.compare/1 lies."""
+    return FOLDER / f"{schema.removeprefix('maskstat.').replace('/', '-')}.json"
+
+
+def text_of(schema):
+    """Return the schema as it is shipped."""
+    return json.dumps(json_schema(schema, SCHEMAS[schema]), indent=1) + "\n"
+
+
+if __name__ == "__main__":
+    for name in SCHEMAS:
+        path_of(name).write_text(text_of(name))
