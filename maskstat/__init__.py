@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from maskstat.prune import Recipe, prune
     from maskstat.run import Run
     from maskstat.stats.compare import compare
+    from maskstat.stats.connect import connectivity
     from maskstat.stats.consensus import consensus
+    from maskstat.stats.correlate import correlate
+    from maskstat.stats.outputs import outputs
 
 __all__ = [
     "Layout",
@@ -28,7 +31,10 @@ __all__ = [
     "Run",
     "__version__",
     "compare",
+    "connectivity",
     "consensus",
+    "correlate",
+    "outputs",
     "prune",
     "read",
     "read_all",
@@ -43,7 +49,10 @@ _HOME = {
     "Recipe": "maskstat.prune",
     "Run": "maskstat.run",
     "compare": "maskstat.stats.compare",
+    "connectivity": "maskstat.stats.connect",
     "consensus": "maskstat.stats.consensus",
+    "correlate": "maskstat.stats.correlate",
+    "outputs": "maskstat.stats.outputs",
     "prune": "maskstat.prune",
     "read": "maskstat.convert.read",
     "read_all": "maskstat.convert.read",

@@ -34,20 +34,27 @@ def support(N, sizes):
     return max(0, N - sum(N - n for n in sizes)), min(sizes)
 
 
-def exact_law(N, sizes):
-    """P(X = x) as fractions, by inclusion and exclusion over the sets that all masks keep."""
-    ways = [
+def kept_sets(N, sizes):
+    """For every r, in how many ways r given or more weights are kept by all masks."""
+    return [
         math.comb(N, r) * math.prod(math.comb(N - r, n - r) for n in sizes)
         for r in range(min(sizes) + 1)
     ]
-    every = math.prod(math.comb(N, n) for n in sizes)
+
+
+def exact_ways(N, sizes):
+    """In how many ways exactly x weights are kept by all, by inclusion and exclusion."""
+    ways = kept_sets(N, sizes)
     low, high = support(N, sizes)
     return {
-        x: Fraction(
-            sum((-1) ** (r - x) * math.comb(r, x) * ways[r] for r in range(x, high + 1)), every
-        )
+        x: sum((-1) ** (r - x) * math.comb(r, x) * ways[r] for r in range(x, high + 1))
         for x in range(low, high + 1)
     }
+
+
+def exact_law(N, sizes):
+    ways = exact_ways(N, sizes)
+    return {x: Fraction(w, sum(ways.values())) for x, w in ways.items()}
 
 
 def log_of(p):
@@ -141,11 +148,16 @@ def test_laws_are_those_of_all_masks_there_are(sizes):
     ],
 )
 def test_tails_are_exact_on_larger_layers(N, sizes, zs):
-    law = exact_law(N, sizes)
+    ways, every = kept_sets(N, sizes), math.prod(math.comb(N, n) for n in sizes)
     mean, variance, *_ = (float(c) for c in shared_by_all_cumulants(N, sizes))
     for z in zs:
         x = round(mean + z * math.sqrt(variance))
-        assert_tails(shared_by_all_log_tails(x, N, sizes), law, x)
+        above = range(x, len(ways))
+        eq = sum((-1) ** (r - x) * math.comb(r, x) * ways[r] for r in above)
+        ge = sum((-1) ** (r - x) * math.comb(r - 1, x - 1) * ways[r] for r in above)
+        tails = shared_by_all_log_tails(x, N, sizes)
+        for ours, exact in zip(tails, (every - ge + eq, ge, eq), strict=True):
+            assert_close(ours, log_of(Fraction(exact, every)))
 
 
 def plain_chain(x, N, sizes):
@@ -322,13 +334,14 @@ def test_half_a_second_at_ten_billion_weights():
 
 
 def convolved(parts):
-    total = {0: Fraction(1)}
+    total = {0: 1}
     for N, sizes in parts:
         longer = Counter()
-        for (x, p), (y, q) in itertools.product(total.items(), exact_law(N, sizes).items()):
+        for (x, p), (y, q) in itertools.product(total.items(), exact_ways(N, sizes).items()):
             longer[x + y] += p * q
         total = longer
-    return total
+    every = sum(total.values())
+    return {x: Fraction(ways, every) for x, ways in total.items()}
 
 
 @st.composite
@@ -337,6 +350,7 @@ def networks(draw):
     return draw(st.lists(layers(most_weights=25, masks=(masks, masks)), min_size=1, max_size=4))
 
 
+@settings(max_examples=30)
 @given(networks(), st.floats(0, 1))
 def test_totals_are_exact_convolutions(parts, where):
     law = convolved(parts)
@@ -351,38 +365,34 @@ def test_totals_of_rare_coincidences(x):
     assert_tails(total_shared_by_all_log_tails(x, parts), convolved(parts), x)
 
 
-@pytest.mark.parametrize("z", [-12, -2, 0, 1, 6, 25])
-def test_totals_of_ordinary_layers(z):
-    parts = [(150, [75, 70, 60]), (2400, [480, 500, 700]), (840, [84, 90, 600]), (10, [9, 10, 8])]
-    total = np.zeros(1)
-    for N, sizes in parts:
-        points = range(min(sizes) + 1)
-        total = np.convolve(total if total.any() else [1.0], tilted(N, sizes, points))
-    log_total = np.log(total[total > 0])
-    x_of = np.flatnonzero(total) + 0.0
-    log_p = log_total - TILT * x_of
-    mean = sum(float(shared_by_all_cumulants(*part).mean) for part in parts)
-    sd = math.sqrt(sum(float(shared_by_all_cumulants(*part).variance) for part in parts))
-    x = max(round(mean + z * sd), 0)
-    tails = total_shared_by_all_log_tails(x, parts)
-    scale = 1e-10 if z <= 6 else 1e-8
-    assert tails.ge == pytest.approx(float(np.logaddexp.reduce(log_p[x_of >= x])), rel=scale)
-    if z <= 6:
-        assert tails.le == pytest.approx(float(np.logaddexp.reduce(log_p[x_of <= x])), rel=1e-9)
-
-
-TILT = 0.3
-
-
-def tilted(N, sizes, points):
-    """exp(TILT x) P(X = x) by the plain chain, so that a convolution reaches into the tail."""
+def tilted_law(N, sizes, tilt):
+    """exp(tilt x) P(X = x) for all x by the plain chain, so that sums reach into the far tail."""
     smallest, *others = sorted(sizes)
-    m, weight = np.array([float(smallest)]), np.ones(1)
+    values = np.arange(smallest + 1.0)
+    weight = (values == smallest).astype(float)
     for n in others:
-        following = np.arange(smallest + 1.0)
-        weight = weight @ np.exp(log_pmf(following[None, :], N, m[:, None], n))
-        m = following
-    return weight * np.exp(TILT * np.array(points))
+        weight = weight @ np.exp(log_pmf(values[None, :], N, values[:, None], n))
+    return weight * np.exp(tilt * values)
+
+
+@pytest.mark.parametrize(
+    ("z", "tilt"), [(-6, -0.5), (-2, -0.2), (0, 0.0), (1, 0.0), (6, 0.3), (25, 0.9)]
+)
+def test_totals_of_ordinary_layers(z, tilt):
+    parts = [(150, [75, 70, 60]), (2400, [480, 500, 700]), (840, [84, 90, 600]), (10, [9, 10, 8])]
+    cumulants = [shared_by_all_cumulants(*part) for part in parts]
+    mean = sum(float(c.mean) for c in cumulants)
+    x = round(mean + z * math.sqrt(sum(c.variance for c in cumulants)))
+    total = np.ones(1)
+    for N, sizes in parts:
+        total = np.convolve(total, tilted_law(N, sizes, tilt))
+    with np.errstate(divide="ignore"):
+        log_p = np.log(total) - tilt * np.arange(total.size)
+    tails = total_shared_by_all_log_tails(x, parts)
+    if z >= 0:
+        assert tails.ge == pytest.approx(float(np.logaddexp.reduce(log_p[x:])), rel=1e-11)
+    if z <= 0:
+        assert tails.le == pytest.approx(float(np.logaddexp.reduce(log_p[: x + 1])), rel=1e-11)
 
 
 @pytest.mark.parametrize("z", [-5, 0, 3, 40])

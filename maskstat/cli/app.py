@@ -21,6 +21,10 @@ COMMANDS = {
     "prune": "Train and prune a network, and store its masks.",
     "compare": "Compare masks: overlap, what chance gives, significance.",
     "consensus": "Count in how many masks each weight is kept; make the consensus ticket.",
+    "correlate": "Correlate the ranks of initial and final weights.",
+    "outputs": "Compare what networks compute: their outputs on the same examples.",
+    "connectivity": "Count kept weights that still have an effect, and dead units.",
+    "weights": "Describe the initial weights of tickets and of their consensus.",
     "info": "Show what a run holds: layers, sparsity, accuracy, where it comes from.",
     "list": "List the runs in archives.",
     "verify": "Check everything about archives that can be checked.",
@@ -125,7 +129,7 @@ def _terminate(signum: int, frame: FrameType | None) -> NoReturn:
 @click.group(cls=MaskstatGroup, context_settings=HELP_SETTINGS)
 @click.version_option(__version__, "-V", "--version", message="maskstat %(version)s")
 def cli() -> None:
-    r"""Ask which weights pruning kept, and whether that is more alike than chance.
+    """Ask which weights pruning kept, and whether that is more alike than chance.
 
     Masks are addressed as FILE, FILE::RUN, FILE@ITERATION or FILE::RUN@ITERATION; '-' is standard
     input or output. Results go to standard output: a table on a terminal, tab-separated into a

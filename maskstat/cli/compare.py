@@ -11,10 +11,12 @@ from maskstat.cli.inputs import load
 from maskstat.cli.options import (
     fail_if_option,
     format_option,
+    group_by_option,
     iteration_option,
     layer_option,
     output_option,
     overwrite_option,
+    pairs_option,
     quiet_option,
     select_option,
     sources_argument,
@@ -36,13 +38,7 @@ __all__ = ["command"]
 @iteration_option
 @layer_option
 @select_option
-@click.option(
-    "--pairs",
-    default="all",
-    show_default=True,
-    metavar="all|first|I:J,...",
-    help="Which pairs: all, the first input with each other, or by position from 1.",
-)
+@pairs_option
 @click.option(
     "--null",
     default="auto",
@@ -66,12 +62,7 @@ __all__ = ["command"]
     help="More columns: dice, containment, hamming, hamming-normalized, kappa, mcc, log-odds, "
     "log-odds-se, adjusted-jaccard.",
 )
-@click.option(
-    "--group-by",
-    metavar="KEY",
-    help="Summarize pairs within and between groups of runs with the same init_seed, seed, "
-    "dataset, method or model.",
-)
+@group_by_option
 @click.option(
     "--band",
     type=click.Choice(["t95", "sd", "half-sd"]),
@@ -110,7 +101,7 @@ def command(
     verbose: bool,
     quiet: bool,
 ) -> None:
-    r"""Compare masks: overlap, what chance gives, significance.
+    """Compare masks: overlap, what chance gives, significance.
 
     One row a pair, iteration and layer, then the pair's total: counts, Jaccard index, the overlap
     expected of masks of the same sizes drawn at random, and log10 of the two-sided p. Layers are

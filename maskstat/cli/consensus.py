@@ -7,6 +7,7 @@ import click
 from maskstat.cli.gates import enforce, read_gates
 from maskstat.cli.inputs import load
 from maskstat.cli.options import (
+    at_least_option,
     fail_if_option,
     format_option,
     iteration_option,
@@ -16,6 +17,7 @@ from maskstat.cli.options import (
     quiet_option,
     select_option,
     sources_argument,
+    threshold_option,
 )
 from maskstat.cli.output import emit
 from maskstat.cli.report import note
@@ -27,18 +29,8 @@ __all__ = ["command"]
 
 @click.command("consensus")
 @sources_argument
-@click.option(
-    "--threshold",
-    metavar="T",
-    help="Share of the masks that has to keep a weight, in (0, 1]: 0.6, 2/3.  [default: 1]",
-)
-@click.option(
-    "--at-least",
-    "at_least_votes",
-    type=int,
-    metavar="K",
-    help="The same as an exact number of masks.",
-)
+@threshold_option
+@at_least_option
 @iteration_option
 @layer_option
 @select_option
@@ -60,7 +52,7 @@ def command(
     overwrite: bool,
     quiet: bool,
 ) -> None:
-    r"""Count in how many masks each weight is kept; make the consensus ticket.
+    """Count in how many masks each weight is kept; make the consensus ticket.
 
     One row a layer and number of votes, beside the exact expectation and standard deviation for
     masks of the same sizes drawn at random within each layer. With -o, the weights kept by enough

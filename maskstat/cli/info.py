@@ -46,7 +46,7 @@ def command(
     overwrite: bool,
     quiet: bool,
 ) -> None:
-    r"""Show what a run holds: layers, sparsity, accuracy, where it comes from.
+    """Show what a run holds: layers, sparsity, accuracy, where it comes from.
 
     One row a layer, then the total, for the chosen iterations. What identifies the run is said on
     standard error; --format json has it in "inputs", provenance included.

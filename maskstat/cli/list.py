@@ -36,7 +36,7 @@ def command(
     overwrite: bool,
     quiet: bool,
 ) -> None:
-    r"""List the runs in archives.
+    """List the runs in archives.
 
     One row a run. A folder stands for the .h5 files in it.
 

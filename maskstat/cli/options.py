@@ -9,16 +9,20 @@ import click
 
 __all__ = [
     "FORMATS",
+    "at_least_option",
     "fail_if_option",
     "format_option",
+    "group_by_option",
     "iteration_option",
     "layer_option",
     "output_option",
     "overwrite_option",
+    "pairs_option",
     "quiet_option",
     "seed_option",
     "select_option",
     "sources_argument",
+    "threshold_option",
     "verbose_option",
 ]
 
@@ -96,6 +100,35 @@ select_option: Decorator[Any] = click.option(
     "--select",
     metavar="'KEY=VALUE ...'",
     help="Only the runs that match, e.g. 'method=l1-* seed=0-5'.",
+)
+
+pairs_option: Decorator[Any] = click.option(
+    "--pairs",
+    default="all",
+    show_default=True,
+    metavar="all|first|I:J,...",
+    help="Which pairs: all, the first input with each other, or by position from 1.",
+)
+
+group_by_option: Decorator[Any] = click.option(
+    "--group-by",
+    metavar="KEY",
+    help="Summarize pairs within and between groups of runs with the same init_seed, seed, "
+    "replicate, dataset, method or model.",
+)
+
+threshold_option: Decorator[Any] = click.option(
+    "--threshold",
+    metavar="T",
+    help="Share of the masks that has to keep a weight, in (0, 1]: 0.6, 2/3.  [default: 1]",
+)
+
+at_least_option: Decorator[Any] = click.option(
+    "--at-least",
+    "at_least_votes",
+    type=int,
+    metavar="K",
+    help="The same as an exact number of masks.",
 )
 
 seed_option: Decorator[Any] = click.option(

@@ -21,12 +21,9 @@ if TYPE_CHECKING:
     from maskstat.figures.style import Figure
 
 __all__ = [
-    "at_least_option",
     "command",
     "figure_option",
-    "pairs_option",
     "save_figure",
-    "threshold_option",
 ]
 
 Decorator: TypeAlias = Callable[[Any], Any]
@@ -80,7 +77,7 @@ def command() -> None:
       maskstat plot distance runs/*.h5 -o distance.pdf
       maskstat plot heatmap runs/*.h5 --iteration 6 -o iteration6.svg
       maskstat plot votes tickets/*.h5 --threshold 0.6 -o votes.png
-    """  # noqa: D301
+    """
     # matplotlib's talk of building its cache of fonts would not keep to --quiet.
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
 
@@ -120,28 +117,6 @@ figure_option: Decorator = click.option(
     metavar="FIGURE|-",
     callback=_checked,
     help="Write the figure here: .png, .svg or .pdf. '-' is a PNG on standard output.",
-)
-
-pairs_option: Decorator = click.option(
-    "--pairs",
-    default="all",
-    show_default=True,
-    metavar="all|first|I:J,...",
-    help="Which pairs: all, the first input with each other, or by position from 1.",
-)
-
-threshold_option: Decorator = click.option(
-    "--threshold",
-    metavar="T",
-    help="Share of the masks that has to keep a weight, in (0, 1]: 0.6, 2/3.  [default: 1]",
-)
-
-at_least_option: Decorator = click.option(
-    "--at-least",
-    "at_least_votes",
-    type=int,
-    metavar="K",
-    help="The same as an exact number of masks.",
 )
 
 

@@ -83,7 +83,7 @@ def command(
     exclude: tuple[str, ...],
     **given: Any,
 ) -> None:
-    r"""Train and prune a network, and store its masks.
+    """Train and prune a network, and store its masks.
 
     With no options: LeNet on the embedded handwritten digits, 20 times pruned by 20 % of what is
     left, globally by magnitude, rewound to the initial weights each time. The archive is written

@@ -41,7 +41,7 @@ def command(
     overwrite: bool,
     quiet: bool,
 ) -> None:
-    r"""Check everything about archives that can be checked.
+    """Check everything about archives that can be checked.
 
     One row a check. Ends with status 1 if any finds something.
 

@@ -15,7 +15,7 @@ from maskstat.stats.pairs import Subject, comparands
 from maskstat.stats.spearman import Concordance, rank_correlation
 from maskstat.table import Cell, Column, Table
 
-__all__ = ["CORRELATE_COLUMNS", "NEAR_ZERO", "SELDOM", "correlate"]
+__all__ = ["CORRELATE_COLUMNS", "NEAR_ZERO", "NO_CONTROL", "SELDOM", "correlate"]
 
 CORRELATE_COLUMNS = {
     "run": Column("text", "where the run was read from"),
@@ -53,6 +53,9 @@ SELDOM = (
 
 NEAR_ZERO = 0.1
 """A total whose interval lies within this of 0 is no trace of the stated initial weights."""
+
+NO_CONTROL = "whole-layer-not-stored"
+"""Note of a row whose pruned weights are stored as zeros, and no earlier training either."""
 
 _LOST = "rank correlation near 0: probably not started from the stored initial weights"
 
@@ -241,7 +244,7 @@ def _cells(kept: Concordance, control: _Control | None) -> dict[str, Cell]:
         "whole_sign_agreement": whole.sign_agreement if whole else None,
         "selected_rho": selected.signed.rho if selected else None,
         "selected_magnitude_rho": selected.magnitude.rho if selected else None,
-        "note": None if control else "whole-layer-not-stored",
+        "note": None if control else NO_CONTROL,
     }
 
 

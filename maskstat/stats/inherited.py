@@ -122,7 +122,7 @@ def inherited_log_tails(x: int, c: int, a: int, b: int, a_next: int, b_next: int
     0.25
     """
     law = InheritedLaw(*_checked(c, a, b, a_next, b_next))
-    return law.log_tails(checked_count(x, "overlap", low=-law.c - 1, high=2 * law.c + 1))
+    return law.log_tails(checked_count(x, "overlap", low=None))
 
 
 def total_inherited_log_tails(x: int, layers: Iterable[Margins]) -> LogTails:
@@ -152,7 +152,7 @@ def total_inherited_log_tails(x: int, layers: Iterable[Margins]) -> LogTails:
     0.0625
     """
     laws = [InheritedLaw(*_checked(*layer)) for layer in layers]
-    return sum_log_tails(checked_count(x, "overlap", low=-LARGEST_SIZE), laws)
+    return sum_log_tails(checked_count(x, "overlap", low=None), laws)
 
 
 class InheritedLaw(Law):

@@ -178,7 +178,8 @@ def _common_start(voted: Consensus) -> WeightLayers:
         for name in names:
             if not np.array_equal(start[name], starts[0][name]):
                 raise InputError(
-                    f"its initial weights of layer {printable(name)} are others than in {runs[0].label}",
+                    f"its initial weights of layer {printable(name)} are others than in "
+                    f"{runs[0].label}",
                     code="other-start",
                     place=run.label,
                     consequence="their consensus has no initial weights",

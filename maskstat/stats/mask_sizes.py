@@ -16,7 +16,7 @@ LARGEST_SIZE = 2**53
 """Counts above this are not exact in double precision."""
 
 
-def checked_count(value: int, name: str, *, low: int = 0, high: int | None = None) -> int:
+def checked_count(value: int, name: str, *, low: int | None = 0, high: int | None = None) -> int:
     """Return a count as a Python integer, or say what is wrong with it.
 
     Parameters
@@ -26,7 +26,7 @@ def checked_count(value: int, name: str, *, low: int = 0, high: int | None = Non
     name
         What it is called in the error.
     low, high
-        The range it has to lie in, both ends included.
+        The range it has to lie in, both ends included; None is no limit.
 
     Returns
     -------
@@ -51,7 +51,7 @@ def checked_count(value: int, name: str, *, low: int = 0, high: int | None = Non
             code="impossible-counts",
             hint="counts of weights are integers",
         ) from None
-    if count < low or (high is not None and count > high):
+    if (low is not None and count < low) or (high is not None and count > high):
         span = f"at least {low}" if high is None else f"from {low} to {high}"
         raise UsageError(f"{name} is {count}; it has to be {span}", code="impossible-counts")
     return count

@@ -98,7 +98,7 @@ def shared_by_all_log_tails(x: int, N: int, sizes: Sequence[int]) -> LogTails:
     0.555555555556
     """
     N, sizes = checked_sizes(N, sizes)
-    x = checked_count(x, "weights shared by all", low=-N, high=2 * N)
+    x = checked_count(x, "weights shared by all", low=None)
     return IntersectionLaw(N, sizes).log_tails(x)
 
 
@@ -167,7 +167,7 @@ def total_shared_by_all_log_tails(x: int, layers: Iterable[tuple[int, Sequence[i
     0.25
     """
     laws = [IntersectionLaw(*checked_sizes(N, sizes)) for N, sizes in layers]
-    return sum_log_tails(checked_count(x, "weights shared by all"), laws)
+    return sum_log_tails(checked_count(x, "weights shared by all", low=None), laws)
 
 
 def total_kept_by_none_log_tails(x: int, layers: Iterable[tuple[int, Sequence[int]]]) -> LogTails:

@@ -8,11 +8,12 @@ from maskstat.cli.options import (
     iteration_option,
     layer_option,
     overwrite_option,
+    pairs_option,
     quiet_option,
     select_option,
     sources_argument,
 )
-from maskstat.cli.plot import figure_option, pairs_option, save_figure
+from maskstat.cli.plot import figure_option, save_figure
 
 __all__ = ["command"]
 
@@ -45,7 +46,7 @@ def command(
     Example:
       maskstat plot distance a.h5 b.h5 -o distance.pdf
       maskstat plot distance runs/*.h5 --pairs first --layer 'conv*' -o distance.png
-    """  # noqa: D301
+    """
     from maskstat.cli.inputs import load
     from maskstat.figures.distance import distance_over_iterations
     from maskstat.stats.compare import compare

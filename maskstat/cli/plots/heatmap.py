@@ -8,11 +8,12 @@ from maskstat.cli.options import (
     iteration_option,
     layer_option,
     overwrite_option,
+    pairs_option,
     quiet_option,
     select_option,
     sources_argument,
 )
-from maskstat.cli.plot import figure_option, pairs_option, save_figure
+from maskstat.cli.plot import figure_option, save_figure
 
 __all__ = ["command"]
 
@@ -45,7 +46,7 @@ def command(
     Example:
       maskstat plot heatmap runs/*.h5 --iteration 6 -o iteration6.pdf
       maskstat plot heatmap a.h5@3 a.h5@9 b.h5@9 -o some.png
-    """  # noqa: D301
+    """
     from maskstat.cli.inputs import load
     from maskstat.figures.heatmap import pairwise_heatmap
     from maskstat.stats.compare import compare

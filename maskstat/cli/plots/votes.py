@@ -5,14 +5,16 @@ from __future__ import annotations
 import click
 
 from maskstat.cli.options import (
+    at_least_option,
     iteration_option,
     layer_option,
     overwrite_option,
     quiet_option,
     select_option,
     sources_argument,
+    threshold_option,
 )
-from maskstat.cli.plot import at_least_option, figure_option, save_figure, threshold_option
+from maskstat.cli.plot import figure_option, save_figure
 
 __all__ = ["command"]
 
@@ -48,7 +50,7 @@ def command(
     Example:
       maskstat plot votes tickets/*.h5 -o votes.pdf
       maskstat plot votes tickets/*.h5 --at-least 3 -o votes.png
-    """  # noqa: D301
+    """
     from maskstat.cli.inputs import load
     from maskstat.figures.votes import consensus_histogram
     from maskstat.stats.consensus import consensus

@@ -1,0 +1,81 @@
+"""``maskstat weights``."""
+
+from __future__ import annotations
+
+import click
+
+from maskstat.cli.inputs import load
+from maskstat.cli.options import (
+    at_least_option,
+    format_option,
+    iteration_option,
+    layer_option,
+    output_option,
+    overwrite_option,
+    quiet_option,
+    select_option,
+    sources_argument,
+    threshold_option,
+)
+from maskstat.cli.output import emit
+from maskstat.stats.initial import initial
+
+__all__ = ["command"]
+
+
+@click.command("weights")
+@sources_argument
+@threshold_option
+@at_least_option
+@iteration_option
+@layer_option
+@select_option
+@click.option("--histogram", is_flag=True, help="Print the bins instead: one row a bin.")
+@click.option(
+    "--bins",
+    type=click.IntRange(min=1),
+    default=100,
+    show_default=True,
+    metavar="N",
+    help="Bins of equal width over the layer's range.",
+)
+@format_option
+@output_option("Write the rows here.")
+@overwrite_option
+@quiet_option
+def command(
+    sources: tuple[str, ...],
+    threshold: str | None,
+    at_least_votes: int | None,
+    iteration: str,
+    layers: tuple[str, ...],
+    select: str | None,
+    histogram: bool,
+    bins: int,
+    format_: str | None,
+    output: str | None,
+    overwrite: bool,
+    quiet: bool,
+) -> None:
+    """Describe the initial weights of tickets and of their consensus.
+
+    One row a layer and selection: all weights, those of each ticket, and those of the consensus
+    ticket, with the standard deviation of their initial values (after Paganini & Forde 2020,
+    Figures 7 and 17 to 20). The runs have to share their initial weights.
+
+    \b
+    Example:
+      maskstat weights tickets/*.h5
+      maskstat weights tickets/*.h5 --threshold 0.6 --layer 'conv*'
+      maskstat weights tickets/*.h5 --histogram --bins 50 --format csv > bins.csv
+    """
+    described = initial(
+        *load(sources, select),
+        iteration=iteration,
+        bins=bins,
+        threshold=threshold,
+        at_least_votes=at_least_votes,
+        layers=layers,
+    )
+    table = described.histogram if histogram else described
+    emit(table, format_=format_, output=output, overwrite=overwrite)

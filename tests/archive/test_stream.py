@@ -1,0 +1,226 @@
+"""Long rows and arrays: read by range, checked all the same, never whole in memory."""
+
+from __future__ import annotations
+
+import tracemalloc
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+
+from maskstat import archive
+from maskstat.archive import rows, spec
+from maskstat.bits import Words, layer_counts, pair_counts
+from maskstat.errors import CorruptArchiveError
+from maskstat.mask import Layout, Mask
+from maskstat.run import MaskRows, Run, Weights
+
+Tamper = Callable[..., Path]
+LAYOUT = Layout.from_shapes({"a": (1000, 701), "b": (63,), "c": (64,), "d": (10, 33_333)})
+
+
+def wide_run(n_iterations: int = 3, density: float = 0.5) -> Run:
+    rng = np.random.default_rng(5)
+    stack = [Mask.dense(LAYOUT).words()]
+    while len(stack) < n_iterations:
+        bits = rng.random((LAYOUT.n_words, 64)) < density
+        stack.append(stack[-1] & np.packbits(bits, bitorder="little").view("<u8"))
+    array = np.stack(stack)
+    kept = np.stack([layer_counts(Words(row), LAYOUT.edges) for row in array])
+    weights = rng.standard_normal((2, LAYOUT.size)).astype("f4")
+    return Run(
+        run_id="wide",
+        layout=LAYOUT,
+        masks=MaskRows(array),
+        kept=kept,
+        weights={"initial": Weights(values=weights, iterations=(0, 1))},
+        votes=rng.integers(0, 3, LAYOUT.size).astype("u2"),
+    )
+
+
+@pytest.fixture(scope="module")
+def wide() -> Run:
+    return wide_run()
+
+
+@pytest.fixture(scope="module")
+def wide_image(wide: Run) -> bytes:
+    return archive.to_bytes([wide])
+
+
+@pytest.fixture
+def streamed(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
+    """Treat every row as long, and count the passes over rows."""
+    monkeypatch.setattr(spec, "ROW_IN_MEMORY", 1000)
+    passes: list[int] = []
+    real = rows.RowPass.result
+
+    def counted(self: Any) -> Any:
+        passes.append(1)
+        return real(self)
+
+    monkeypatch.setattr(rows.RowPass, "result", counted)
+    yield passes
+
+
+def read_in_steps(run: Run, row: int, step: int) -> Any:
+    masks = run.masks
+    n = masks.n_words
+    return np.concatenate([masks.words(row, i, min(i + step, n)) for i in range(0, n, step)])
+
+
+@pytest.mark.parametrize("step", [1, 777, 4096, 20_000])
+def test_in_sequence_one_pass_is_the_check(
+    wide: Run, wide_image: bytes, streamed: list[int], step: int
+) -> None:
+    run = archive.open_archive(wide_image).runs["wide"]
+    for row in range(3):
+        if step > 1 or row == 1:
+            assert np.array_equal(read_in_steps(run, row, step), wide.masks.words(row, 0, 99_999))
+            assert np.array_equal(read_in_steps(run, row, 5000), wide.masks.words(row, 0, 99_999))
+    assert len(streamed) == (3 if step > 1 else 1)
+
+
+def test_out_of_order_a_pass_comes_first(wide: Run, wide_image: bytes, streamed: list[int]) -> None:
+    run = archive.open_archive(wide_image).runs["wide"]
+    assert np.array_equal(run.masks.words(1, 9000, 9100), wide.masks.words(1, 9000, 9100))
+    assert len(streamed) == 1
+    assert np.array_equal(run.mask(1).layer("c"), wide.mask(1).layer("c"))
+    assert len(streamed) == 1
+
+
+def test_a_range_read_twice_on_the_way(wide: Run, wide_image: bytes, streamed: list[int]) -> None:
+    run = archive.open_archive(wide_image).runs["wide"]
+    n = run.masks.n_words
+    for start, stop in [(0, 100), (0, 100), (50, 200), (150, 180), (200, n), (0, 10)]:
+        found = run.masks.words(2, start, stop)
+        assert np.array_equal(found, wide.masks.words(2, start, stop))
+    assert len(streamed) == 1
+
+
+def test_kernels_read_through_it(wide: Run, wide_image: bytes, streamed: list[int]) -> None:
+    run = archive.open_archive(wide_image).runs["wide"]
+    pairs = [(0, 1), (1, 2), (0, 2)]
+    found = pair_counts([run.mask(t) for t in range(3)], pairs, LAYOUT.edges)
+    wanted = pair_counts([wide.mask(t) for t in range(3)], pairs, LAYOUT.edges)
+    assert np.array_equal(found, wanted)
+    assert len(streamed) == 3
+
+
+def damaged(image: bytes, tmp_path: Path, where: str) -> Path:
+    """Flip one byte in the middle of a stored chunk."""
+    path = tmp_path / "wide.h5"
+    path.write_bytes(image)
+    with h5py.File(path) as file:
+        dataset = file["runs/wide"][where]
+        info = dataset.id.get_chunk_info(dataset.id.get_num_chunks() - 1)
+    found = bytearray(image)
+    found[info.byte_offset + info.size // 2] ^= 4
+    path.write_bytes(found)
+    return path
+
+
+def test_damage_fails_at_the_end_of_the_pass(
+    wide_image: bytes, tmp_path: Path, streamed: list[int]
+) -> None:
+    run = archive.open_archive(damaged(wide_image, tmp_path, "masks")).runs["wide"]
+    for _ in range(2):
+        with pytest.raises(CorruptArchiveError) as caught:
+            read_in_steps(run, 2, 1024)
+        assert caught.value.code in ("corrupt-digest", "corrupt-chunk")
+        with pytest.raises(CorruptArchiveError):
+            run.masks.words(2, 5000, 5001)
+    assert read_in_steps(run, 1, 1024).size == run.masks.n_words
+
+
+@pytest.mark.parametrize("limit", [1000, 1 << 25])
+@pytest.mark.parametrize("path", ["weights/initial", "votes"])
+def test_arrays(
+    wide: Run, wide_image: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    limit: int, path: str,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(spec, "ROW_IN_MEMORY", limit)
+
+    def array_of(run: Run) -> Any:
+        return run.votes if path == "votes" else run.weights["initial"].values
+
+    found, wanted = array_of(archive.open_archive(wide_image).runs["wide"]), array_of(wide)
+    keys: list[Any] = [
+        0, -1, slice(1, 2), slice(None), slice(0, 0), slice(None, None, -1), ...,
+        slice(0, 2, 2), np.array([0, 1]),
+    ]  # fmt: skip
+    if path != "votes":
+        keys += [
+            (0, slice(5, 900)), (1, slice(None, None, 7)), (-1, 3), (slice(0, 1), slice(3, 9)),
+            (0, slice(9, 3)), (0, slice(9, 3, -1)), (slice(None), 4), (1, ...),
+        ]  # fmt: skip
+    for key in keys:
+        assert np.array_equal(found[key], wanted[key]), key
+    for key in (found.shape[0], -found.shape[0] - 1):
+        with pytest.raises(IndexError):
+            found[key]
+    assert np.array_equal(np.asarray(found), wanted)
+    assert found[0:1].flags.writeable
+    assert (len(found), found.dtype) == (len(wanted), wanted.dtype)
+    broken = array_of(archive.open_archive(damaged(wide_image, tmp_path, path)).runs["wide"])
+    for key in (0, slice(0, 1)):
+        with pytest.raises(CorruptArchiveError):
+            broken[key]
+
+
+def test_memory_is_bounded_while_a_long_row_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A mask of 16 MiB raw, streamed from a file, takes tiles."""
+    layout = Layout.from_shapes({"a": (1 << 27,)})
+    tile = np.random.default_rng(0).integers(0, 2**63, 1 << 16, dtype=np.uint64)
+    words = np.tile(tile, (1 << 21) // tile.size)
+    run = Run.from_masks("long", [Mask(layout, Words(words))])
+    path = tmp_path / "long.h5"
+    monkeypatch.setattr(spec, "IMAGE_BYTES", 0)
+    archive.write(path, [run])
+    monkeypatch.setattr(spec, "ROW_IN_MEMORY", 1 << 20)
+    found = archive.open_archive(path).runs["long"]
+    tracemalloc.start()
+    counts = layer_counts(found.mask(1)._source, layout.edges)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert counts.tolist() == run.kept[1].tolist()
+    assert peak < 6 << 20
+
+
+def test_small_and_large_files_are_read_alike(
+    wide_image: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "wide.h5"
+    path.write_bytes(wide_image)
+    digests = set()
+    for limit in (0, 1 << 30):
+        monkeypatch.setattr(spec, "SMALL_FILE", limit)
+        with archive.open_archive(path) as found:
+            digests.add(found.content_digest)
+            run = found.runs["wide"]
+        path.rename(tmp_path / "moved.h5")
+        assert run.mask().n_kept == int(
+            run.mask().words().view("u1").sum() * 0 + run.kept[-1].sum()
+        )
+        assert np.asarray(run.votes).size == LAYOUT.size
+        (tmp_path / "moved.h5").rename(path)
+    assert len(digests) == 1
+
+
+def test_a_file_cut_while_it_is_open(
+    wide_image: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spec, "SMALL_FILE", 0)
+    path = tmp_path / "wide.h5"
+    path.write_bytes(wide_image)
+    run = archive.open_archive(path).runs["wide"]
+    with open(path, "r+b") as file:
+        file.truncate(4096)
+    with pytest.raises(CorruptArchiveError) as caught:
+        run.mask(1).words()
+    assert caught.value.code == "truncated"

@@ -1,0 +1,63 @@
+"""SIGKILL at any moment loses nothing: running again ends in the same bytes."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from maskstat.archive import open_archive
+
+DRIVER = Path(__file__).parent / "kill_driver.py"
+ENVIRONMENT = {**os.environ, "SOURCE_DATE_EPOCH": "1600000000"}
+
+
+def drive(folder, times):
+    done = subprocess.run(
+        [sys.executable, DRIVER, folder, str(times)],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=ENVIRONMENT,
+    )
+    return json.loads(done.stdout)
+
+
+def check(result):
+    for run in result["runs"]:
+        assert run["digest"] == result["reference"]["digest"], run
+        assert run["sha256"] == result["reference"]["sha256"], run
+        assert run["left"] == ["run.h5"], "a temporary file was left behind"
+    landed = [run for run in result["runs"] if run["killed"]]
+    assert len(landed) >= len(result["runs"]) // 2, "most kills came too late to test anything"
+    assert len({run["rows"] for run in landed}) > 1, "every kill hit the same moment"
+
+
+def test_twenty_kills_end_in_the_same_bytes(tmp_path):
+    check(drive(tmp_path, 20))
+
+
+@pytest.mark.slow
+def test_two_hundred_kills_end_in_the_same_bytes(tmp_path):
+    check(drive(tmp_path, 200))
+
+
+@pytest.mark.parametrize(("sent", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_the_command_leaves_what_it_published(tmp_path, sent, status):
+    path = tmp_path / "run.h5"
+    command = [sys.executable, "-m", "maskstat", "prune", "--epochs", "1", "-o", str(path)]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT)
+    deadline = time.monotonic() + 60
+    while not path.exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.send_signal(sent)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == status
+    assert "Traceback" not in stderr
+    (run,) = open_archive(path).runs.values()
+    assert run.status == "partial"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["run.h5"]
