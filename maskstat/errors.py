@@ -6,7 +6,6 @@ the documentation) and the exit status that the command line answers with.
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
@@ -76,6 +75,8 @@ def closest(name: str, known: Iterable[str], *, limit: int = 8) -> str:
     >>> closest("fc", ["fc1", "conv1"])
     "did you mean 'fc1'? there are: fc1, conv1"
     """
+    from difflib import get_close_matches
+
     names = [printable(k) for k in known]
     near = get_close_matches(name, names, n=1, cutoff=0.5)
     shown = ", ".join(names[:limit]) + (

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from html import escape
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -95,6 +94,8 @@ class Table:
 
     def _repr_html_(self) -> str:
         """Show the first rows in a notebook."""
+        from html import escape
+
         shown = 60
         head = "".join(f"<th>{escape(name)}</th>" for name in self.data)
         body = "".join(

@@ -8,12 +8,8 @@ from hypothesis import strategies as st
 from scipy.stats import false_discovery_control
 
 from maskstat.errors import UsageError
-from maskstat.stats.corrections import (
-    adjust,
-    family_size,
-    jackknife_runs,
-    significant_fraction,
-)
+from maskstat.stats.corrections import adjust, family_size
+from maskstat.stats.dependence import jackknife_runs, significant_fraction
 from maskstat.stats.hypergeometric import moments
 from maskstat.stats.pairtest import exact_size, interval
 

@@ -7,6 +7,7 @@ read without the HDF5 library. The first failure ends it.
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from typing import Any, cast
@@ -43,7 +44,6 @@ __all__ = ["Guard", "StoredRun"]
 
 _BY_PATH = {dataset.path: dataset for dataset in spec.DATASETS}
 _VERSION = re.compile(r"(\d{1,4})\.(\d{1,4})")
-_IDS = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -86,7 +86,7 @@ class Guard:
         check_superblock(source)
         self._ledger = Ledger(source.size)
         self._budget = Budget(source.size)
-        self._book = ObjectBook()
+        self._book = ObjectBook(source.size)
         self._hdf = HdfFile(source)
         try:
             self._open_root()
@@ -161,11 +161,13 @@ class Guard:
                 raise missing(f"group '{name}'", f"{self.place}: /")
         self._layouts = self._plain_group(root, "layouts")
         self._runs = self._plain_group(root, "runs")
-        self.layout_ids = frozenset(self._names(self._layouts, f"{self.place}: /layouts", _IDS))
+        self.layout_ids = frozenset(
+            self._names(self._layouts, f"{self.place}: /layouts", spec.RUNS)
+        )
         for name in self.layout_ids:
             if not spec.LAYOUT_ID.fullmatch(name):
                 raise refuse(f"'{name}' is no layout id", "unsafe-name", f"{self.place}: /layouts")
-        self.run_ids = tuple(self._names(self._runs, f"{self.place}: /runs", _IDS))
+        self.run_ids = tuple(self._names(self._runs, f"{self.place}: /runs", spec.RUNS))
 
     def _check_version(self, root: Any, facts: ObjectFacts) -> None:
         """Read the root's attributes, and see first whether this program knows the format."""
@@ -270,6 +272,7 @@ class Guard:
         )
         if expected is not None:
             self._fit(expected, name.decode("ascii"), shape, attributes, extents, place)
+        self._budget.allow(math.prod(shape) * int(dtype[1]), place)
         chunks = self._hdf.chunks(dataset, place, len(Pieces(shape, facts.chunk, 1)))
         offsets, sizes, raw = chunk_table(facts, chunks, dtype, self._ledger, place)
         return Stored(
@@ -314,9 +317,7 @@ class Guard:
                 raise refuse(
                     f"its shape is {shape} where {symbol} is {wanted}", "unsafe-shape", place
                 )
-        n_bytes = int(expected.dtype[1])
-        for n in shape:
-            n_bytes *= n
+        n_bytes = math.prod(shape) * int(expected.dtype[1])
         if pattern == ("n",):
             if n_bytes > spec.JSON_BYTES:
                 raise refuse(f"it is a text of {n_bytes:,} bytes", "unsafe-shape", place)

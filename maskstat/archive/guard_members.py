@@ -55,9 +55,16 @@ def check_link(link: LinkFacts, place: str) -> str:
 
 
 class ObjectBook:
-    """The objects met so far in a file: each once, and not too many."""
+    """The objects met so far in a file: each once, and not too many.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    size
+        The file's size in bytes.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._size = size
         self._addresses: set[int] = set()
 
     def enter(self, facts: ObjectFacts, place: str) -> None:
@@ -73,8 +80,13 @@ class ObjectBook:
             raise refuse("its header has no checksum", "unsafe-object", place)
         if facts.references != 1 or facts.address in self._addresses:
             raise refuse("it has more than one name", "unsafe-alias", place)
+        if facts.index_bytes > self._size:
+            raise refuse("its index is larger than the file", "unsafe-object", place)
         if facts.n_attributes > spec.ATTRIBUTES:
             raise refuse(f"it has {facts.n_attributes} attributes", "unsafe-attribute", place)
+        if facts.attribute_bytes:
+            # Looking at such an attribute would load it, whatever its size.
+            raise refuse("its attributes are not in its header", "unsafe-attribute", place)
         self._addresses.add(facts.address)
         if len(self._addresses) > spec.OBJECTS:
             raise refuse("there are too many objects", "unsafe-object", place)

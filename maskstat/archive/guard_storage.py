@@ -81,10 +81,24 @@ class Ledger:
 
 
 class Budget:
-    """What a file of some size may ask to be loaded at once."""
+    """What a file of some size may hold, and ask to be loaded at once.
+
+    Parameters
+    ----------
+    size
+        The file's size in bytes.
+    """
 
     def __init__(self, size: int) -> None:
+        self._most = spec.DEFLATE_RATIO * size
         self._left = spec.BUDGET_BASE + spec.BUDGET_RATIO * size
+
+    def allow(self, n_bytes: int, place: str) -> None:
+        """Refuse a dataset that no compression brings into the file."""
+        if n_bytes > self._most:
+            raise refuse(
+                f"its {n_bytes:,} bytes cannot be in a file of this size", "unsafe-budget", place
+            )
 
     def spend(self, n_bytes: int, place: str) -> None:
         """Take from it, or refuse."""

@@ -57,6 +57,10 @@ class ObjectFacts:
     references: int
     header_version: int
     n_attributes: int
+    attribute_bytes: int
+    """Of attributes stored outside the object's header."""
+    index_bytes: int
+    """Of the indices of its links or chunks, as the file declares them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,7 +241,16 @@ class HdfFile:
 
 def _object_facts(info: Any) -> ObjectFacts:
     kind = _KINDS.get(info.type, "other")
-    return ObjectFacts(kind, info.addr, info.rc, info.hdr.version, info.num_attrs)
+    members, attributes = info.meta_size.obj, info.meta_size.attr
+    return ObjectFacts(
+        kind,
+        info.addr,
+        info.rc,
+        info.hdr.version,
+        info.num_attrs,
+        attributes.index_size + attributes.heap_size,
+        members.index_size + members.heap_size,
+    )
 
 
 def _dtype(kind: Any) -> str | None:

@@ -116,5 +116,5 @@ def array_chunk(shape: Sequence[int], itemsize: int) -> tuple[int, ...]:
     while inner > spec.CHUNK_TARGET:
         axis += 1
         inner //= shape[axis]
-    number = -(-shape[axis] * inner // spec.CHUNK_TARGET)
+    number = -(-shape[axis] // (spec.CHUNK_TARGET // inner))
     return (*([1] * axis), -(-shape[axis] // number), *shape[axis + 1 :])

@@ -45,6 +45,7 @@ __all__ = [
     "ROOT_ATTRIBUTES",
     "ROWS_PER_CHUNK",
     "ROW_IN_MEMORY",
+    "RUNS",
     "RUN_ATTRIBUTES",
     "RUN_SCHEMA",
     "SERIES",
@@ -232,6 +233,7 @@ ATTRIBUTE_BYTES: Final = 64 * KIB
 TEXT_BYTES: Final = 4 * KIB
 STORED_ITERATIONS: Final = 8_000
 OBJECTS: Final = 1_000_000
+RUNS: Final = 100_000
 MEMBERS: Final = 256
 RANK: Final = 4
 ELEMENTS: Final = 1 << 45
@@ -264,9 +266,11 @@ LIMITS = (
     ("bytes of one text attribute", f"{TEXT_BYTES:,}"),
     ("stored iterations (`I'`)", f"{STORED_ITERATIONS:,}"),
     ("objects in one archive", f"{OBJECTS:,}"),
-    ("members of one group, `/runs` and `/layouts` apart", f"{MEMBERS}"),
+    ("runs, and layouts", f"{RUNS:,}"),
+    ("members of any other group", f"{MEMBERS}"),
     ("dimensions of a dataset", f"{RANK}"),
     ("elements of a dataset", f"{ELEMENTS:,}"),
+    ("bytes of a dataset", f"{DEFLATE_RATIO:,} x the file's size"),
     ("bytes of one chunk, decompressed", f"{CHUNK_BYTES:,}"),
     ("chunks of a dataset of n bytes", f"64 + n / {CHUNK_FLOOR:,}"),
     ("decompressed over stored bytes of one chunk", f"{DEFLATE_RATIO:,}"),

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from maskstat.cli.gates import enforce, read_gates
 from maskstat.cli.inputs import load
 from maskstat.cli.options import (
     fail_if_option,
@@ -22,7 +21,7 @@ from maskstat.cli.options import (
     sources_argument,
     verbose_option,
 )
-from maskstat.cli.output import emit
+from maskstat.cli.output import emit, gated
 from maskstat.stats.compare import SELDOM, compare
 from maskstat.stats.corrections import Correction
 from maskstat.stats.pairtest import Alternative
@@ -130,7 +129,6 @@ def command(
         from maskstat.stats.summary import summarize
 
         table = summarize(table, group_by=group_by, band=band or "t95")
-    gates = read_gates(table, fail_if)
     hidden = () if verbose else SELDOM
-    emit(table, format_=format_, output=output, overwrite=overwrite, hidden=hidden)
-    enforce(gates, table)
+    with gated(table, fail_if):
+        emit(table, format_=format_, output=output, overwrite=overwrite, hidden=hidden)

@@ -8,7 +8,6 @@ from typing import Any
 
 import click
 
-from maskstat.cli.gates import enforce, read_gates
 from maskstat.cli.inputs import load
 from maskstat.cli.options import (
     fail_if_option,
@@ -22,7 +21,7 @@ from maskstat.cli.options import (
     sources_argument,
     verbose_option,
 )
-from maskstat.cli.output import emit
+from maskstat.cli.output import emit, gated
 from maskstat.cli.report import note
 from maskstat.errors import InputError, NotFoundError
 from maskstat.stats.connect import SELDOM, Bias, connectivity
@@ -98,12 +97,11 @@ def command(
         graph=graph,
         exclude_padding=exclude_padding,
     )
-    gates = read_gates(table, fail_if)
     # What the note column says in full is said on standard error as well.
     hidden = () if verbose else (*SELDOM, "note")
-    emit(table, format_=format_, output=output, overwrite=overwrite, hidden=hidden)
-    _warn(table)
-    enforce(gates, table)
+    with gated(table, fail_if):
+        emit(table, format_=format_, output=output, overwrite=overwrite, hidden=hidden)
+        _warn(table)
 
 
 def _warn(table: Table) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import click
 
-from maskstat.cli.gates import enforce, read_gates
 from maskstat.cli.inputs import load
 from maskstat.cli.options import (
     at_least_option,
@@ -19,10 +18,10 @@ from maskstat.cli.options import (
     sources_argument,
     threshold_option,
 )
-from maskstat.cli.output import emit
+from maskstat.cli.output import emit, gated
 from maskstat.cli.report import note
 from maskstat.cli.tickets import save_run
-from maskstat.stats.consensus import consensus
+from maskstat.stats.consensus import Consensus, consensus
 
 __all__ = ["command"]
 
@@ -71,15 +70,19 @@ def command(
         iteration=iteration,
         layers=layers,
     )
-    gates = read_gates(result, fail_if)
     to_stdout = output == "-"
-    if output is not None:
-        save_run(output, result.to_run(), overwrite=overwrite)
-        note(
-            f"ticket: kept by {result.least} or more of {len(result.sources)} masks: "
-            f"{result.ticket.n_kept:,} of {result.ticket.layout.size:,} weights "
-            f"({100 * result.ticket.density:.3g} %)" + ("" if to_stdout else f" -> {output}")
-        )
-    if not to_stdout:
-        emit(result, format_=format_, hidden=("masks",))
-    enforce(gates, result)
+    with gated(result, fail_if):
+        if output is not None:
+            save_run(output, result.to_run(), overwrite=overwrite)
+            _introduce(result, "" if to_stdout else f" -> {output}")
+        if not to_stdout:
+            emit(result, format_=format_, hidden=("masks",))
+
+
+def _introduce(result: Consensus, where: str) -> None:
+    """Say what the ticket keeps."""
+    ticket = result.ticket
+    note(
+        f"ticket: kept by {result.least} or more of {len(result.sources)} masks: "
+        f"{ticket.n_kept:,} of {ticket.layout.size:,} weights ({100 * ticket.density:.3g} %){where}"
+    )

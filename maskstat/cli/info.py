@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import click
 
-from maskstat.cli.gates import enforce, read_gates
 from maskstat.cli.inputs import load
 from maskstat.cli.options import (
     fail_if_option,
@@ -16,7 +15,7 @@ from maskstat.cli.options import (
     quiet_option,
     select_option,
 )
-from maskstat.cli.output import emit
+from maskstat.cli.output import emit, gated
 from maskstat.cli.report import note
 from maskstat.errors import printable
 from maskstat.run import Run
@@ -62,11 +61,9 @@ def command(
         for run, _ in found:
             _introduce(run)
     table = describe(*found, iteration=iteration, layers=layers)
-    gates = read_gates(table, fail_if)
-    several = len(found) > 1
-    hidden = () if several else ("run",)
-    emit(table, format_=format_, output=output, overwrite=overwrite, hidden=hidden)
-    enforce(gates, table)
+    hidden = ("run",) if len(found) == 1 else ()
+    with gated(table, fail_if):
+        emit(table, format_=format_, output=output, overwrite=overwrite, hidden=hidden)
 
 
 def _introduce(run: Run) -> None:

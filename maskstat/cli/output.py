@@ -6,14 +6,15 @@ import csv
 import io
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from maskstat import __version__
 from maskstat.errors import printable
 from maskstat.table import Cell, Table
 
-__all__ = ["emit", "render", "save_bytes"]
+__all__ = ["emit", "gated", "render", "save_bytes"]
 
 MISSING = "-"
 
@@ -64,6 +65,19 @@ def emit(
     else:
         assert output is not None
         save_bytes(output, text.encode(), overwrite=overwrite)
+
+
+@contextmanager
+def gated(table: Table, conditions: Sequence[str]) -> Iterator[None]:
+    """Read ``--fail-if`` conditions before anything is written, and check the rows after it."""
+    if not conditions:
+        yield
+        return
+    from maskstat.cli.gates import enforce, read_gates
+
+    gates = read_gates(table, conditions)
+    yield
+    enforce(gates, table)
 
 
 def render(table: Table, format_: str, *, hidden: Sequence[str] = ()) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import click
 
 from maskstat.errors import MaskstatError
@@ -14,6 +12,8 @@ __all__ = ["note", "report"]
 def report(error: MaskstatError, *, as_json: bool = False) -> None:
     """Print one error on standard error, as text or as one JSON line."""
     if as_json:
+        import json
+
         click.echo(json.dumps(error.to_dict()), err=True)
         return
     label = click.style("Error", fg="red", bold=True)

@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maskstat.stats.lattice import LogTails, join_tails, outside, thinned
-from maskstat.stats.roots import increasing_root
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,8 +57,8 @@ class Law(ABC):
     highest: int
 
     @abstractmethod
-    def centre(self, tilt: float) -> float:
-        """Return about the mean of the law when every x is weighted by exp(tilt x)."""
+    def centre(self, tilt: float) -> tuple[float, float]:
+        """Return about the mean and sd of the law when every x is weighted by exp(tilt x)."""
 
     @abstractmethod
     def sample(self, tilt: float) -> Sample:
@@ -130,17 +129,25 @@ def sum_log_tails(x: int, laws: Sequence[Law]) -> LogTails:
 
 
 def _tilt(x: float, laws: Sequence[Law]) -> float:
-    """Return the tilt that centres the sum at x, about."""
-
-    def miss(tilt: float) -> float:
-        return sum(law.centre(tilt) for law in laws) - x
-
-    bound = 1.0
-    while miss(bound) < 0 or miss(-bound) > 0:
-        bound *= 4.0
-        if bound > 1e5:
+    """Return the tilt that centres the sum at x, near enough for an integration line."""
+    low, high, stride = -math.inf, math.inf, 1.0
+    tilt = 0.0
+    for _ in range(200):
+        centres = [law.centre(tilt) for law in laws]
+        miss = sum(mean for mean, _ in centres) - x
+        variance = sum(sd * sd for _, sd in centres)
+        if abs(miss) <= 0.02 * math.sqrt(variance):
             break
-    return increasing_root(miss, -bound, bound, steps=40)
+        low, high = (tilt, high) if miss < 0 else (low, tilt)
+        newton = tilt - miss / variance if variance > 0 else math.inf
+        if low < newton < high and abs(newton - tilt) <= stride:
+            tilt = newton
+        elif math.isinf(high - low):
+            tilt += math.copysign(stride, -miss)
+            stride *= 2.0
+        else:
+            tilt = 0.5 * (low + high)
+    return tilt
 
 
 def _variance(part: Sample, tilt: float) -> float:
@@ -162,7 +169,8 @@ def _invert(samples: Sequence[Sample], x: float, tilt: float, sd: float, *, side
         log_tilted = log_weight + tilt * (points - points[0])
         mode = int(np.argmax(log_tilted))
         weight = np.exp(log_tilted - log_tilted[mode])
-        generating *= weight @ np.exp(1j * np.outer(points - points[mode], w))
+        waves = np.exp(1j * np.outer(points - points[mode], w))
+        generating *= (weight[:, None] * waves).sum(axis=0)
         log_scale += log_weight[mode]
         offset -= points[mode]
     integrand = generating * np.exp(-1j * w * offset)

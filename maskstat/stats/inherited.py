@@ -171,9 +171,10 @@ class InheritedLaw(Law):
         self.lowest = max(0, c - (a - a_next) - (b - b_next))
         self.highest = min(c, a_next, b_next)
 
-    def centre(self, tilt: float) -> float:
-        """Return about the mean of the law when every x is weighted by exp(tilt x)."""
-        return self._most_likely(tilt)[1]
+    def centre(self, tilt: float) -> tuple[float, float]:
+        """Return about the mean and sd of the law when every x is weighted by exp(tilt x)."""
+        m, x = self._most_likely(tilt)
+        return x, self._spread(m, x)[1]
 
     def sample(self, tilt: float) -> Sample:
         """Return the law where the tilted law has mass."""

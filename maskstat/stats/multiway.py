@@ -323,9 +323,10 @@ class IntersectionLaw(Law):
         if self.lowest < self.highest:
             self._paths = IntersectionPaths(N, self.sizes)
 
-    def centre(self, tilt: float) -> float:
-        """Return about the mean of the law when every x is weighted by exp(tilt x)."""
-        return float(self._paths.under(tilt).running[-1])
+    def centre(self, tilt: float) -> tuple[float, float]:
+        """Return about the mean and sd of the law when every x is weighted by exp(tilt x)."""
+        path = self._paths.under(tilt)
+        return float(path.running[-1]), path.sd
 
     def sample(self, tilt: float) -> Sample:
         """Return the law where the tilted law has mass."""

@@ -14,7 +14,7 @@ from typing import Any, Literal, TypeAlias, get_args
 import numpy as np
 
 from maskstat.errors import UsageError, closest
-from maskstat.stats.corrections import jackknife_runs, significant_fraction
+from maskstat.stats.dependence import jackknife_runs, significant_fraction
 from maskstat.stats.pairtest import exact_size
 from maskstat.stats.stratified import exact_size_total
 from maskstat.table import Cell, Column, Table

@@ -26,8 +26,8 @@ def random_bits(n: int, density: float, seed: int = 0) -> np.ndarray:
 
 @pytest.mark.parametrize(("density", "bar"), [(0.2, 1.04), (0.05, 1.08), (0.01, 1.55)])
 def test_size_over_entropy(density: float, bar: float) -> None:
-    """All of a file with one mask of 4 million weights, over the entropy of its bits."""
-    n = 1 << 22
+    """All of a file with one mask of 16 million weights, over the entropy of its bits."""
+    n = 1 << 24
     words = np.packbits(random_bits(n, density), bitorder="little").view("<u8")
     layout = Layout.from_shapes({"a": (n,)})
     image = archive.to_bytes([Run.from_masks("m", [Mask(layout, Words(words))])])

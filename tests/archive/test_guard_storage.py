@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import struct
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -342,6 +343,24 @@ def with_checksum(image: bytearray, inside: int) -> bytes:
     assert inside < end
     struct.pack_into("<I", image, end, lookup3(bytes(image[start:end])))
     return bytes(image)
+
+
+def test_a_dataset_that_no_compression_brings_into_the_file(tamper: Tamper) -> None:
+    """Walking the index of 2**26 chunks that are not there would take minutes."""
+
+    def edit(file: h5py.File) -> None:
+        for name in ("votes", "weights/initial", "weights/final"):
+            del file[RUN][name]
+        made = file[RUN].create_dataset(
+            "weights/final", (1, 1 << 40), "<f4", chunks=(1, 1 << 20), fillvalue=None
+        )
+        made.attrs["iterations"] = np.array([4])
+        made.id.write_direct_chunk((0, 0), bytes(1 << 22))
+
+    path = tamper(edit)
+    started = time.monotonic()
+    refused(path, "unsafe-budget")
+    assert time.monotonic() - started < 5
 
 
 def test_overlapping_chunks(tamper: Tamper) -> None:

@@ -54,6 +54,7 @@ def test_runs_outlive_their_archive(
     monkeypatch.setattr(spec, "SMALL_FILE", 0)
     path = tmp_path / "x.h5"
     archive.write(path, [run])
+    gc.collect()
     before = len(os.listdir("/proc/self/fd"))
     with archive.open_archive(path) as found:
         kept = found.runs["lenet-0"]
@@ -88,7 +89,8 @@ def test_content_digest_of_a_large_archive_is_checked_when_asked_for(
 
 def test_failed_openings_leave_no_descriptor(tmp_path: Path, image: bytes) -> None:
     path = tmp_path / "x.h5"
-    path.write_bytes(image[:-1] + b"" + bytes(3 << 20))
+    path.write_bytes(image + bytes(3 << 20))
+    gc.collect()
     before = len(os.listdir("/proc/self/fd"))
     with pytest.raises(CorruptArchiveError):
         archive.open_archive(path)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +52,7 @@ def wide_image(wide: Run) -> bytes:
 
 
 @pytest.fixture
-def streamed(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
+def streamed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Treat every row as long, and count the passes over rows."""
     monkeypatch.setattr(spec, "ROW_IN_MEMORY", 1000)
     passes: list[int] = []
@@ -63,7 +63,7 @@ def streamed(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
         return real(self)
 
     monkeypatch.setattr(rows.RowPass, "result", counted)
-    yield passes
+    return passes
 
 
 def read_in_steps(run: Run, row: int, step: int) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 
 from maskstat import archive
+from maskstat.archive.verify import verify
 from maskstat.bits import Words, layer_counts
 from maskstat.errors import ArchiveError, NotFoundError, UnsupportedVersionError
 from maskstat.run import MaskRows, Run
@@ -23,13 +25,13 @@ RUN = "runs/lenet-0"
 
 
 def wrong(source: Path | bytes) -> list[tuple[str, str, str]]:
-    found = archive.verify(source)
+    found = verify(source)
     assert found.ok == all(row["ok"] for row in found.rows())
     return [(f.check, f.place, f.code) for f in found.findings if not f.ok]
 
 
 def test_a_good_archive(image: bytes) -> None:
-    found = archive.verify(image)
+    found = verify(image)
     assert found.ok
     assert found.path == "-"
     assert found.content_digest == archive.open_archive(image).content_digest
@@ -66,9 +68,7 @@ def test_damage_in_one_of_two_runs(tamper: Tamper, replace_dataset: Put, runs: R
         ("arrays", f"{path}::a: votes", "corrupt-digest"),
         ("arrays", f"{path}::a: weights/final", "corrupt-digest"),
     ]
-    assert any(
-        f.place == f"{path}::b" and f.check == "nested" for f in archive.verify(path).findings
-    )
+    assert any(f.place == f"{path}::b" and f.check == "nested" for f in verify(path).findings)
 
 
 def test_masks_that_do_not_nest(run: Run) -> None:
@@ -90,8 +90,6 @@ def test_values_out_of_range(run: Run) -> None:
 
 def test_padding_and_counts(tamper: Tamper, replace_dataset: Put) -> None:
     def edit(file: h5py.File) -> None:
-        import hashlib
-
         masks = file[RUN]["masks"][...]
         masks[1, 4] |= 0x10
         kept = file[RUN]["kept"][...]
@@ -127,12 +125,12 @@ def test_what_is_no_archive_is_an_error(tmp_path: Path, tamper: Tamper) -> None:
         file.attrs["format_version"] = np.bytes_("2.0")
 
     with pytest.raises(NotFoundError):
-        archive.verify(tmp_path / "missing.h5")
+        verify(tmp_path / "missing.h5")
     with pytest.raises(ArchiveError) as caught:
-        archive.verify(b"hello")
+        verify(b"hello")
     assert caught.value.code == "not-an-archive"
     with pytest.raises(UnsupportedVersionError):
-        archive.verify(tamper(newer))
+        verify(tamper(newer))
 
 
 def test_many_runs_are_guarded_one_by_one(tamper: Tamper, runs: Runs) -> None:
