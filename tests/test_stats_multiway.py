@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from maskstat.errors import UsageError
 from maskstat.stats import lattice, multiway
+from maskstat.stats.chain_step import log_moves
 from maskstat.stats.consensus_bins import bin_moments
 from maskstat.stats.hypergeometric import log_pmf, log_tails
 from maskstat.stats.multiway import (
@@ -23,8 +24,6 @@ from maskstat.stats.multiway import (
     kept_by_none_log_tails,
     shared_by_all_cumulants,
     shared_by_all_log_tails,
-    total_kept_by_none_log_tails,
-    total_shared_by_all_log_tails,
 )
 
 VECTORS = json.loads((Path(__file__).parent / "data" / "chance.json").read_text())["kway"]
@@ -333,105 +332,49 @@ def test_half_a_second_at_ten_billion_weights():
     assert min(seconds) < 0.5
 
 
-def convolved(parts):
-    total = {0: 1}
-    for N, sizes in parts:
-        longer = Counter()
-        for (x, p), (y, q) in itertools.product(total.items(), exact_ways(N, sizes).items()):
-            longer[x + y] += p * q
-        total = longer
-    every = sum(total.values())
-    return {x: Fraction(ways, every) for x, ways in total.items()}
-
-
-@st.composite
-def networks(draw):
-    masks = draw(st.integers(2, 4))
-    return draw(st.lists(layers(most_weights=25, masks=(masks, masks)), min_size=1, max_size=4))
-
-
-@settings(max_examples=30)
-@given(networks(), st.floats(0, 1))
-def test_totals_are_exact_convolutions(parts, where):
-    law = convolved(parts)
-    low, high = min(law), max(law)
-    for x in {low, high, low - 1, high + 1, low + round(where * (high - low))}:
-        assert_tails(total_shared_by_all_log_tails(x, parts), law, x)
-
-
-@pytest.mark.parametrize("x", range(5))
-def test_totals_of_rare_coincidences(x):
-    parts = [(10**5, [3, 2, 4]), (2 * 10**4, [2, 5, 7])]
-    assert_tails(total_shared_by_all_log_tails(x, parts), convolved(parts), x)
-
-
-def tilted_law(N, sizes, tilt):
-    """exp(tilt x) P(X = x) for all x by the plain chain, so that sums reach into the far tail."""
-    smallest, *others = sorted(sizes)
-    values = np.arange(smallest + 1.0)
-    weight = (values == smallest).astype(float)
-    for n in others:
-        weight = weight @ np.exp(log_pmf(values[None, :], N, values[:, None], n))
-    return weight * np.exp(tilt * values)
-
-
 @pytest.mark.parametrize(
-    ("z", "tilt"), [(-6, -0.5), (-2, -0.2), (0, 0.0), (1, 0.0), (6, 0.3), (25, 0.9)]
+    ("N", "n", "m_from", "t_from"),
+    [
+        (60, 20, 0, 0),
+        (60, 45, 30, 18),
+        (2500, 2375, 1900, 1790),
+        (10**10, 10**10 - 3000, 10**9, 10**9 - 350),
+        (10**10, 40, 10**10 - 10**4, 0),
+        (10**6, 10**5, 900, 60),
+        (2**53, 2**53 - 10**5, 2**40, 2**40 - 40),
+    ],
 )
-def test_totals_of_ordinary_layers(z, tilt):
-    parts = [(150, [75, 70, 60]), (2400, [480, 500, 700]), (840, [84, 90, 600]), (10, [9, 10, 8])]
-    cumulants = [shared_by_all_cumulants(*part) for part in parts]
-    mean = sum(float(c.mean) for c in cumulants)
-    x = round(mean + z * math.sqrt(sum(c.variance for c in cumulants)))
-    total = np.ones(1)
-    for N, sizes in parts:
-        total = np.convolve(total, tilted_law(N, sizes, tilt))
-    with np.errstate(divide="ignore"):
-        log_p = np.log(total) - tilt * np.arange(total.size)
-    tails = total_shared_by_all_log_tails(x, parts)
-    if z >= 0:
-        assert tails.ge == pytest.approx(float(np.logaddexp.reduce(log_p[x:])), rel=1e-11)
-    if z <= 0:
-        assert tails.le == pytest.approx(float(np.logaddexp.reduce(log_p[: x + 1])), rel=1e-11)
+def test_steps_of_the_chain_are_hypergeometric(N, n, m_from, t_from):
+    m, t = m_from + np.arange(90.0), t_from + np.arange(70.0)
+    m = m[m <= N]
+    plain = log_pmf(t[None, :], N, m[:, None], n)
+    np.testing.assert_allclose(log_moves(m, t, float(N), float(n)), plain, rtol=2e-12, atol=2e-12)
+    np.testing.assert_array_equal(
+        log_moves(m[::3], t, float(N), float(n)), log_pmf(t[None, :], N, m[::3, None], n)
+    )
 
 
-@pytest.mark.parametrize("z", [-5, 0, 3, 40])
-def test_totals_of_two_large_layers(z):
-    layer, other = (10**9, [10**8, 2 * 10**8]), (10**10, [10**9, 4 * 10**8])
-    cumulants = [shared_by_all_cumulants(*part) for part in (layer, other)]
-    means = [float(c.mean) for c in cumulants]
-    variances = [float(c.variance) for c in cumulants]
-    x = round(sum(means) + z * math.sqrt(sum(variances)))
-    # A direct sum over the first layer's overlap, on a lattice of a fifth of its sd.
-    share = (x - sum(means)) * variances[0] / sum(variances)
-    step = int(math.sqrt(variances[0]) / 5)
-    first = round(means[0] + share) + step * np.arange(-80.0, 81.0)
-    log_first = log_pmf(first, layer[0], *layer[1]) + math.log(step)
-    le, ge = log_tails(x - first, other[0], *other[1])
-    tails = total_shared_by_all_log_tails(x, [layer, other])
-    assert tails.ge == pytest.approx(float(np.logaddexp.reduce(log_first + ge)), rel=1e-10)
-    if z < 10:
-        assert tails.le == pytest.approx(float(np.logaddexp.reduce(log_first + le)), rel=1e-10)
-
-
-@pytest.mark.parametrize("case", VECTORS)
-def test_a_total_of_one_layer_is_the_layer(case):
-    N, sizes, x = case["N"], case["sizes"], case["x"]
-    total = total_shared_by_all_log_tails(x, [(N, sizes)])
-    for ours, alone in zip(total, shared_by_all_log_tails(x, N, sizes), strict=True):
-        assert ours == pytest.approx(alone, rel=1e-11, abs=1e-300)
-
-
-def test_total_kept_by_none():
-    parts = [(12, [3, 5, 2]), (9, [1, 1, 6])]
-    law = convolved([(N, [N - n for n in sizes]) for N, sizes in parts])
-    for x in law:
-        assert_tails(total_kept_by_none_log_tails(x, parts), law, x)
-
-
-def test_total_of_nothing_is_zero():
-    assert total_shared_by_all_log_tails(0, []) == (0.0, 0.0, 0.0)
-    assert total_shared_by_all_log_tails(7, [(7, [7, 7]), (5, [0, 3])]) == (0.0, 0.0, 0.0)
+@pytest.mark.slow
+def test_p_values_are_calibrated():
+    rng = np.random.default_rng(11)
+    N, sizes, draws = 840, [420, 400, 380, 440, 420], 3000
+    low = {"shared": 0, "never": 0}
+    cache = {}
+    for _ in range(draws):
+        votes = np.zeros(N, int)
+        for n in sizes:
+            votes[rng.permutation(N)[:n]] += 1
+        counts = np.bincount(votes, minlength=6)
+        for name, tails_of, x in (
+            ("shared", shared_by_all_log_tails, int(counts[5])),
+            ("never", kept_by_none_log_tails, int(counts[0])),
+        ):
+            if (name, x) not in cache:
+                tails = tails_of(x, N, sizes)
+                cache[name, x] = 2 * math.exp(min(tails.le, tails.ge)) <= 0.05
+            low[name] += cache[name, x]
+    for rejected in low.values():
+        assert 0.02 < rejected / draws < 0.06
 
 
 @pytest.mark.parametrize(

@@ -47,12 +47,13 @@ class Builder:
         else:
             name = os.fsencode(path)
         mode = h5f.ACC_EXCL if path is None else h5f.ACC_TRUNC
+        self._group_creation = _creation(h5p.GROUP_CREATE)
         self._file = h5f.create(name, mode, _creation(h5p.FILE_CREATE), access)
         self.root: Any = h5g.open(self._file, b"/")
 
     def group(self, parent: Any, name: str) -> Any:
         """Make a group."""
-        return h5g.create(parent, name.encode("ascii"), gcpl=_creation(h5p.GROUP_CREATE))
+        return h5g.create(parent, name.encode("ascii"), gcpl=self._group_creation)
 
     def attributes(self, target: Any, values: Mapping[str, AttributeValue]) -> None:
         """Give an object attributes."""

@@ -9,7 +9,6 @@ __all__ = ["encode_chunk"]
 _HUFFMAN = (1, zlib.Z_HUFFMAN_ONLY)
 _RUNS = (1, zlib.Z_RLE)
 _MATCHES = (4, zlib.Z_DEFAULT_STRATEGY)
-_WAYS = (_HUFFMAN, _RUNS, _MATCHES)
 
 _WORTH = 0.9
 """Compressed has to be this much smaller: reading raw chunks is some 25 times faster."""
@@ -46,14 +45,16 @@ def encode_chunk(data: bytes | bytearray | memoryview) -> bytes | None:
     view = memoryview(data).cast("B")
     if len(view) < _SMALL:
         return None
-    sample = _sample(view)
-    packed = [_deflate(sample, way) for way in _WAYS]
-    sizes = [len(packed[0]), len(packed[1]), len(packed[2]) / _SLOW]
-    best = min(range(len(_WAYS)), key=sizes.__getitem__)
-    if sizes[best] > _WORTH * len(sample):
-        return None
-    whole = packed[best] if len(sample) == len(view) else _deflate(view, _WAYS[best])
-    return whole if len(whole) <= _WORTH * len(view) else None
+    way = _MATCHES if len(view) < _SAMPLE // _SLICES else _best_way(_sample(view))
+    packed = None if way is None else _deflate(view, way)
+    return packed if packed is not None and len(packed) <= _WORTH * len(view) else None
+
+
+def _best_way(sample: bytes | memoryview) -> tuple[int, int] | None:
+    sizes = {way: len(_deflate(sample, way)) for way in (_HUFFMAN, _RUNS)}
+    sizes[_MATCHES] = int(len(_deflate(sample, _MATCHES)) / _SLOW)
+    best = min(sizes, key=sizes.__getitem__)
+    return best if sizes[best] <= _WORTH * len(sample) else None
 
 
 def _sample(view: memoryview) -> bytes | memoryview:

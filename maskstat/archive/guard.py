@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -133,14 +134,7 @@ class Guard:
             )
         place = f"{self.place}: /runs/{run_id}"
         group, facts = self._group(self._runs, run_id.encode("ascii"), place)
-        attributes = read_attributes(
-            self._hdf,
-            group,
-            facts.n_attributes,
-            spec.RUN_ATTRIBUTES,
-            place=place,
-            strict=self.strict,
-        )
+        attributes = self._attributes(group, facts, spec.RUN_ATTRIBUTES, place)
         extents = {"I": cast(int, attributes["n_iterations"])}
         datasets = self._members(group, "", place, extents)
         for expected in spec.DATASETS:
@@ -171,9 +165,10 @@ class Guard:
 
     def _check_version(self, root: Any, facts: ObjectFacts) -> None:
         """Read the root's attributes, and see first whether this program knows the format."""
+        attributes = self._hdf.attributes(root, facts.n_attributes, self.place)
         found = {
             a.name: printable(self._hdf.text(a, self.place).rstrip(b"\0").decode("latin-1"))
-            for a in self._hdf.attributes(root, facts.n_attributes, self.place)
+            for a in attributes
             if a.kind == "text" and a.shape == () and a.n_bytes <= spec.TEXT_BYTES
         }
         version = _VERSION.fullmatch(found.get(b"format_version", ""))
@@ -191,13 +186,14 @@ class Guard:
         self.version = version[0]
         self.strict = int(version[2]) <= spec.MINOR
         self.attributes = read_attributes(
-            self._hdf,
-            root,
-            facts.n_attributes,
-            spec.ROOT_ATTRIBUTES,
-            place=self.place,
-            strict=self.strict,
+            self._hdf, attributes, spec.ROOT_ATTRIBUTES, place=self.place, strict=self.strict
         )
+
+    def _attributes(
+        self, target: Any, facts: ObjectFacts, expected: Sequence[spec.Attribute], place: str
+    ) -> dict[str, AttributeValue]:
+        found = self._hdf.attributes(target, facts.n_attributes, place)
+        return read_attributes(self._hdf, found, expected, place=place, strict=self.strict)
 
     def _names(self, group: Any, place: str, limit: int) -> list[str]:
         """Return the names in a group, all of them hard links."""
@@ -217,7 +213,7 @@ class Guard:
         """Open a group of the root; it has no attributes."""
         place = f"{self.place}: /{name}"
         group, facts = self._group(root, name.encode("ascii"), place)
-        read_attributes(self._hdf, group, facts.n_attributes, (), place=place, strict=self.strict)
+        self._attributes(group, facts, (), place)
         return group
 
     def _members(
@@ -242,9 +238,7 @@ class Guard:
                 raise refuse(f"it is a {facts.kind}", "unsafe-object", here)
             if is_group:
                 inner = self._hdf.open_group(group, raw, here)
-                read_attributes(
-                    self._hdf, inner, facts.n_attributes, (), place=here, strict=self.strict
-                )
+                self._attributes(inner, facts, (), here)
                 datasets |= self._members(inner, f"{name}/", here, extents)
             else:
                 datasets[path] = self._dataset(group, raw, facts, here, expected, extents)
@@ -262,13 +256,8 @@ class Guard:
         """Guard one dataset down to its chunks."""
         dataset, facts = self._hdf.open_dataset(group, name, place)
         dtype, shape = check_dataset(facts, place, expected)
-        attributes = read_attributes(
-            self._hdf,
-            dataset,
-            member.n_attributes,
-            expected.attributes if expected else (),
-            place=place,
-            strict=self.strict,
+        attributes = self._attributes(
+            dataset, member, expected.attributes if expected else (), place
         )
         if expected is not None:
             self._fit(expected, name.decode("ascii"), shape, attributes, extents, place)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from maskstat.archive import spec
 from maskstat.archive.hdf5 import AttributeFacts, HdfFile, LinkFacts, ObjectFacts
@@ -94,8 +94,7 @@ class ObjectBook:
 
 def read_attributes(
     hdf: HdfFile,
-    target: Any,
-    number: int,
+    found: Sequence[AttributeFacts],
     expected: Sequence[spec.Attribute],
     *,
     place: str,
@@ -107,10 +106,8 @@ def read_attributes(
     ----------
     hdf
         The file.
-    target
-        The open object.
-    number
-        How many attributes it has; at most `spec.ATTRIBUTES`.
+    found
+        All the object's attributes.
     expected
         What it may have.
     place
@@ -120,7 +117,7 @@ def read_attributes(
     """
     facts = {}
     known = {attribute.name: attribute for attribute in expected}
-    for attribute in hdf.attributes(target, number, place):
+    for attribute in found:
         name = _check_attribute(attribute, place)
         wanted = known.get(name)
         if wanted is None and strict:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from maskstat.archive.guard_members import AttributeValue
 from maskstat.archive.pieces import array_chunk, mask_chunk
-from maskstat.archive.rows import RowPass
+from maskstat.archive.rows import RowPass, padding
 from maskstat.errors import InputError, printable
 from maskstat.run import ArraySource, Run
 
@@ -153,7 +153,8 @@ class MaskPayload:
     def __init__(self, run: Run) -> None:
         self._run = run
         self._row_bytes = 8 * run.layout.n_words
-        self._pass = RowPass(run.layout)
+        self._tails = padding(run.layout)
+        self._pass = RowPass(run.layout, self._tails)
         self.attributes: Mapping[str, AttributeValue] = {}
         self.digests: list[bytes] = []
 
@@ -190,7 +191,7 @@ class MaskPayload:
 
     def _end_row(self, row: int) -> None:
         found, run = self._pass.result(), self._run
-        self._pass = RowPass(run.layout)
+        self._pass = RowPass(run.layout, self._tails)
         if found.stray:
             raise bad_run(
                 f"iteration {row}: layer {printable(found.stray)} has bits set in its padding",

@@ -24,7 +24,7 @@ from maskstat.layout import Layout
 if TYPE_CHECKING:
     from hashlib import _Hash
 
-__all__ = ["FileMasks", "RowCheck", "RowPass"]
+__all__ = ["FileMasks", "RowCheck", "RowPass", "padding"]
 
 _LITTLE = np.dtype("<u8")
 _ONES = np.uint64(0xFFFF_FFFF_FFFF_FFFF)
@@ -52,6 +52,12 @@ class RowCheck:
     outside: int = 0
 
 
+def padding(layout: Layout) -> NDArray[np.uint64]:
+    """Return the bits of each layer's last word that belong to no weight, uint64 (n_layers,)."""
+    used = (layout.sizes % WORD_BITS).astype(np.uint64)
+    return np.where(used == 0, np.uint64(0), np.left_shift(_ONES, used))
+
+
 class RowPass:
     """A pass over one row, from its first word to its last.
 
@@ -59,15 +65,13 @@ class RowPass:
     ----------
     layout
         The layers.
+    tails : uint64 (n_layers,)
+        Their `padding`.
     """
 
-    def __init__(self, layout: Layout) -> None:
+    def __init__(self, layout: Layout, tails: NDArray[np.uint64]) -> None:
         self._layout = layout
-        used = layout.sizes % WORD_BITS
-        # Bits of a layer's last word that belong to no weight.
-        self._tails = np.where(
-            used == 0, np.uint64(0), np.left_shift(_ONES, used.astype(np.uint64))
-        )
+        self._tails = tails
         self._hash: _Hash = sha256()
         self._kept = np.zeros(len(layout.layers), np.int64)
         self._stray = ""
@@ -123,6 +127,7 @@ class FileMasks:
         self._checked = np.zeros(digests.shape[0], np.bool_)
         self._passes: dict[int, RowPass] = {}
         self._lock = RLock()
+        self._tails = padding(layout)
 
     @property
     def n_rows(self) -> int:
@@ -149,7 +154,7 @@ class FileMasks:
                 return self._read(row, start, stop)
             if 8 * self.n_words <= spec.ROW_IN_MEMORY:
                 words = self._read(row, 0, self.n_words)
-                check = RowPass(self._layout)
+                check = RowPass(self._layout, self._tails)
                 check.add(words)
                 self._finish(row, check)
                 return words[start:stop]
@@ -165,7 +170,7 @@ class FileMasks:
         inside
             A row to hold it against.
         """
-        check, outside = RowPass(self._layout), 0
+        check, outside = RowPass(self._layout, self._tails), 0
         for start, stop in tiles(self.n_words):
             words = self._read(row, start, stop)
             check.add(words)
@@ -222,9 +227,9 @@ class FileMasks:
         """Read a part of a long row on the way of its first pass, or after a pass of its own."""
         check = self._passes.get(row)
         if check is None and start == 0:
-            check = self._passes[row] = RowPass(self._layout)
+            check = self._passes[row] = RowPass(self._layout, self._tails)
         if check is None or start > check.done:
-            whole = RowPass(self._layout)
+            whole = RowPass(self._layout, self._tails)
             for tile in tiles(self.n_words):
                 whole.add(self._read(row, *tile))
             self._finish(row, whole)

@@ -12,8 +12,6 @@ from typing import Any, NoReturn
 import click
 
 from maskstat import __version__
-from maskstat.cli.report import report
-from maskstat.errors import MaskstatError, StorageError, printable
 
 __all__ = ["COMMANDS", "MaskstatGroup", "cli", "main"]
 
@@ -33,12 +31,11 @@ COMMANDS = {
 """Command name to its first line of help; the module of a command has its name."""
 
 EXIT_BUG = 70
-EXIT_ENVIRONMENT = 4
 EXIT_INTERRUPTED = 128 + signal.SIGINT
 EXIT_BROKEN_PIPE = 128 + signal.SIGPIPE
 EXIT_TERMINATED = 128 + signal.SIGTERM
 
-HELP_SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+HELP_SETTINGS = {"help_option_names": ["-h", "--help"]}
 
 
 class MaskstatGroup(click.Group):
@@ -67,7 +64,7 @@ class MaskstatGroup(click.Group):
         """Find the command, or say which is nearest."""
         name = args[0]
         if name not in COMMANDS and not name.startswith("-"):
-            from maskstat.errors import closest
+            from maskstat.errors import closest, printable
 
             ctx.fail(f"there is no command '{printable(name)}'; {closest(name, COMMANDS)}")
         return super().resolve_command(ctx, args)
@@ -77,40 +74,43 @@ class MaskstatGroup(click.Group):
         try:
             result = super().invoke(ctx)
             sys.stdout.flush()
-        except BrokenPipeError:
-            _silence(sys.stdout)
-            ctx.exit(EXIT_BROKEN_PIPE)
-        except MaskstatError as error:
-            report(error, as_json=ctx.meta.get("maskstat.format") in ("json", "jsonl"))
-            ctx.exit(error.exit_status)
-        except OSError as error:
-            _silence(sys.stdout)
-            report(_from_os(error), as_json=ctx.meta.get("maskstat.format") in ("json", "jsonl"))
-            ctx.exit(EXIT_ENVIRONMENT)
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
         except KeyboardInterrupt:
             click.echo("interrupted", err=True)
             ctx.exit(EXIT_INTERRUPTED)
-        except (click.ClickException, click.exceptions.Exit, click.Abort):
-            raise
-        except Exception:
-            import traceback
-
-            traceback.print_exc()
-            click.echo(
-                f"This is a bug in maskstat {__version__}: please report it with the lines above.",
-                err=True,
-            )
-            ctx.exit(EXIT_BUG)
+        except Exception as error:
+            ctx.exit(_explain(error, as_json=ctx.meta.get("maskstat.format") in ("json", "jsonl")))
         return result
 
 
-def _from_os(error: OSError) -> StorageError:
-    return StorageError(
-        error.strerror or str(error),
-        code="os-error",
-        place=str(error.filename) if error.filename else "standard output",
-        consequence="the result could not be written",
+def _explain(error: Exception, *, as_json: bool) -> int:
+    """Say what went wrong on standard error, and return the exit status that it has."""
+    from maskstat.cli.report import report
+    from maskstat.errors import MaskstatError, StorageError
+
+    if isinstance(error, MaskstatError):
+        report(error, as_json=as_json)
+        return error.exit_status
+    if isinstance(error, OSError):
+        _silence(sys.stdout)
+        if isinstance(error, BrokenPipeError):
+            return EXIT_BROKEN_PIPE
+        failure = StorageError(
+            error.strerror or str(error),
+            code="os-error",
+            place=str(error.filename) if error.filename else "standard output",
+            consequence="the result could not be written",
+        )
+        report(failure, as_json=as_json)
+        return failure.exit_status
+    import traceback
+
+    traceback.print_exception(error)
+    click.echo(
+        f"This is a bug in maskstat {__version__}: please report it with the lines above.", err=True
     )
+    return EXIT_BUG
 
 
 def _silence(stream: Any) -> None:
@@ -150,4 +150,13 @@ def cli() -> None:
 def main() -> None:
     """Run the command line."""
     signal.signal(signal.SIGTERM, _terminate)
-    cli.main(prog_name="maskstat")
+    cli.main(prog_name="maskstat", terminal_width=_width())
+
+
+def _width() -> int:
+    """Return the width to wrap help to; click would load shutil and with it all compressors."""
+    try:
+        columns = int(os.environ.get("COLUMNS", 0)) or os.get_terminal_size().columns
+    except (OSError, ValueError):
+        columns = 80
+    return max(40, min(columns, 100))

@@ -25,11 +25,21 @@ from maskstat.stats.consensus import Consensus, consensus
 
 __all__ = ["command"]
 
+SELDOM = ("masks", "normalized", "omnibus_df", "omnibus_log10_p")
+"""Columns that a terminal's table leaves out."""
+
 
 @click.command("consensus")
 @sources_argument
 @threshold_option
 @at_least_option
+@click.option(
+    "--baseline",
+    type=click.Choice(["exact", "grosse2020"]),
+    default="exact",
+    show_default=True,
+    help="Also the baseline of Grosse & Backes (2020), Appendix B, with what of it can be used.",
+)
 @iteration_option
 @layer_option
 @select_option
@@ -42,6 +52,7 @@ def command(
     sources: tuple[str, ...],
     threshold: str | None,
     at_least_votes: int | None,
+    baseline: str,
     iteration: str,
     layers: tuple[str, ...],
     select: str | None,
@@ -69,6 +80,7 @@ def command(
         at_least_votes=at_least_votes,
         iteration=iteration,
         layers=layers,
+        baseline=baseline,
     )
     to_stdout = output == "-"
     with gated(result, fail_if):
@@ -76,7 +88,11 @@ def command(
             save_run(output, result.to_run(), overwrite=overwrite)
             _introduce(result, "" if to_stdout else f" -> {output}")
         if not to_stdout:
-            emit(result, format_=format_, hidden=("masks",))
+            emit(
+                result,
+                format_=format_,
+                hidden=SELDOM,
+            )
 
 
 def _introduce(result: Consensus, where: str) -> None:

@@ -8,31 +8,21 @@ from fractions import Fraction
 
 import numpy as np
 
-from maskstat.bits import IntArray, Words, tiles
+from maskstat.bits import Words, tiles
 from maskstat.errors import InputError, UsageError
 from maskstat.mask import Mask
 from maskstat.run import Run
-from maskstat.stats.consensus_bins import bin_moments
 from maskstat.stats.pairs import Comparand, Subject, comparands
-from maskstat.table import Cell, Column, Table
+from maskstat.stats.vote_bins import (
+    BASELINE_COLUMNS,
+    CONSENSUS_COLUMNS,
+    baseline_columns,
+    vote_bins,
+)
+from maskstat.table import Columns, Table
 from maskstat.votes import TILE_WORDS, at_least, bit_slices, vote_counts, vote_histogram
 
-__all__ = ["CONSENSUS_COLUMNS", "Consensus", "consensus", "least_votes"]
-
-CONSENSUS_COLUMNS = {
-    "layer": Column("text", "layer, or 'total' for all of them"),
-    "size": Column("integer", "weights in the layer"),
-    "masks": Column("integer", "number of masks N"),
-    "votes": Column("integer", "a weight is here if exactly this many masks keep it"),
-    "weights": Column("integer", "how many weights have this many votes"),
-    "share": Column("number", "weights / size"),
-    "expected": Column(
-        "number", "expected weights, if each mask kept as many at random in each layer; exact"
-    ),
-    "sd": Column("number", "exact standard deviation under the same null"),
-    "z": Column("number", "(weights - expected) / sd"),
-    "in_ticket": Column("flag", "whether these weights are in the consensus ticket"),
-}
+__all__ = ["Consensus", "consensus", "least_votes"]
 
 
 def least_votes(n_masks: int, *, threshold: Fraction) -> int:
@@ -122,6 +112,7 @@ def consensus(
     at_least_votes: int | None = None,
     iteration: str | int = "last",
     layers: Sequence[str] = (),
+    baseline: str = "exact",
 ) -> Consensus:
     """Count votes over masks and make the consensus ticket.
 
@@ -138,6 +129,9 @@ def consensus(
         ``last`` or a number.
     layers
         Globs of the layers to look at; none means all.
+    baseline
+        ``exact``, or ``grosse2020``: beside the exact numbers those of Grosse & Backes (2020),
+        Appendix B, as printed and repaired, with a note on what of them can be used.
 
     Returns
     -------
@@ -178,12 +172,25 @@ def consensus(
     least = _least(len(masks), threshold, at_least_votes)
     layout = masks[0].layout
     histogram = vote_histogram(masks, layout.edges, layout.sizes)
+    kept = np.stack([mask.kept for mask in masks])
+    columns: Columns = CONSENSUS_COLUMNS
+    data = vote_bins(histogram, layout, kept, least)
+    if baseline != "exact":
+        if baseline != "grosse2020":
+            raise UsageError(
+                f"there is no baseline '{baseline}'",
+                code="unknown-baseline",
+                place="--baseline",
+                consequence="there are: exact, grosse2020",
+            )
+        columns = {**CONSENSUS_COLUMNS, **BASELINE_COLUMNS}
+        data |= baseline_columns(layout, kept)
     return Consensus(
         schema="maskstat.consensus/1",
-        columns=CONSENSUS_COLUMNS,
-        data=_bins(histogram, masks, least),
+        columns=columns,
+        data=data,
         inputs=[one.record() for one in chosen],
-        parameters={"at_least": least, "masks": len(masks), "null": "uniform within each layer"},
+        parameters={"at_least": least, "masks": len(masks), "baseline": baseline},
         least=least,
         ticket=_ticket(masks, least),
         comparands=chosen,
@@ -220,37 +227,6 @@ def _least(n: int, threshold: Fraction | str | float | None, at_least_votes: int
             consequence="it takes a fraction in (0, 1], e.g. 0.6 or 2/3",
         )
     return least_votes(n, threshold=share)
-
-
-def _bins(histogram: IntArray, masks: Sequence[Mask], least: int) -> dict[str, list[Cell]]:
-    """One row a layer and number of votes; the last layer is the total."""
-    layout = masks[0].layout
-    n = len(masks)
-    kept = np.stack([mask.kept for mask in masks])
-    moments = [
-        bin_moments(int(size), kept[:, index].tolist()) for index, size in enumerate(layout.sizes)
-    ]
-    means = np.stack([mean for mean, _ in moments])
-    variances = np.stack([np.diag(covariance) for _, covariance in moments])
-    weights = np.vstack([histogram, histogram.sum(axis=0)]).reshape(-1)
-    expected = np.vstack([means, means.sum(axis=0)]).reshape(-1)
-    sd = np.sqrt(np.maximum(np.vstack([variances, variances.sum(axis=0)]), 0)).reshape(-1)
-    sizes = np.repeat([*layout.sizes.tolist(), layout.size], n + 1)
-    votes = np.tile(np.arange(n + 1), len(layout.layers) + 1)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        z = np.where(sd > 1e-9 * np.sqrt(sizes), (weights - expected) / sd, np.nan)
-    return {
-        "layer": [name for name in (*layout.names, "total") for _ in range(n + 1)],
-        "size": sizes.tolist(),
-        "masks": [n] * votes.size,
-        "votes": votes.tolist(),
-        "weights": weights.tolist(),
-        "share": (weights / sizes).tolist(),
-        "expected": expected.tolist(),
-        "sd": sd.tolist(),
-        "z": z.tolist(),
-        "in_ticket": (votes >= least).tolist(),
-    }
 
 
 def _ticket(masks: Sequence[Mask], least: int) -> Mask:

@@ -124,11 +124,14 @@ def bin_moments(N: int, sizes: Sequence[int]) -> BinMoments:
         keep, move = (N - n) / N, n / N
         v = move * ((N - n) / max(N - 1, 1))
         moved = v * (_spread(mean) - cov / N)
-        stay, up = np.pad(cov, (0, 1)), np.pad(cov, (1, 0))
-        cross = np.pad(cov, ((0, 1), (1, 0)))
-        cov = keep * keep * stay + move * move * up + keep * move * (cross + cross.T)
-        shifted = np.pad(moved, ((0, 1), (1, 0)))
-        cov += np.pad(moved, (0, 1)) + np.pad(moved, (1, 0)) - shifted - shifted.T
+        stay, up = keep * keep * cov + moved, move * move * cov + moved
+        cross = keep * move * cov - moved
+        j = mean.size
+        cov = np.zeros((j + 1, j + 1))
+        cov[:j, :j] += stay
+        cov[1:, 1:] += up
+        cov[:j, 1:] += cross
+        cov[1:, :j] += cross
         mean = keep * np.append(mean, 0.0) + move * np.append(0.0, mean)
     return BinMoments(mean, cov)
 
@@ -288,10 +291,11 @@ def overlap_sum_moments(moments: BinMoments) -> tuple[float, float]:
 
 def _spread(mean: Floats) -> Floats:
     """Return diag(mean) - mean mean' / N without cancellation on the diagonal."""
-    total = mean.sum()
-    share = mean / total
+    share = mean / mean.sum()
     spread = -np.outer(share, mean)
-    others = np.array([np.delete(share, j).sum() for j in range(mean.size)])
+    others = np.zeros_like(mean)
+    others[1:] += np.cumsum(share[:-1])
+    others[:-1] += np.cumsum(share[:0:-1])[::-1]
     np.fill_diagonal(spread, mean * others)
     return spread
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from maskstat.stats.hypergeometric import log_pmf
+from maskstat.stats.chain_step import log_moves
 from maskstat.stats.independent_sum import Law, Sample, sum_log_tails
 from maskstat.stats.intersection_path import IntersectionPaths
 from maskstat.stats.lattice import (
@@ -352,7 +352,7 @@ class IntersectionLaw(Law):
         windows = self._windows(x, low, high) if len(n) > 2 else []
         for size, (start, stop, sd) in zip(n[1:-1], windows, strict=True):
             points, step = thinned(start, stop, sd)
-            move = log_pmf(points[None, :], N, m[:, None], float(size))
+            move = log_moves(m, points, N, float(size))
             m, log_weight = points, log_sum(log_weight[:, None] + move) + math.log(step)
         return Mixture(m, log_weight, N, float(n[-1]))
 

@@ -6,20 +6,35 @@ from pathlib import Path
 import maskstat
 from maskstat.cli.verify import VERIFY_COLUMNS
 from maskstat.stats.compare import COMPARE_COLUMNS
-from maskstat.stats.consensus import CONSENSUS_COLUMNS
+from maskstat.stats.connect import CONNECTIVITY_COLUMNS
+from maskstat.stats.correlate import CORRELATE_COLUMNS
+from maskstat.stats.ensemble import ENSEMBLE_COLUMNS
+from maskstat.stats.initial import BIN_COLUMNS, WEIGHT_COLUMNS
 from maskstat.stats.inventory import LAYER_COLUMNS, RUN_COLUMNS
+from maskstat.stats.matched import MATCH_COLUMNS
+from maskstat.stats.outputs import OUTPUT_COLUMNS
+from maskstat.stats.outputs_summary import OUTPUT_SUMMARY_COLUMNS
 from maskstat.stats.summary import SUMMARY_COLUMNS
+from maskstat.stats.vote_bins import BASELINE_COLUMNS, CONSENSUS_COLUMNS
 from maskstat.table import json_schema
 
 FOLDER = Path(maskstat.__file__).parent / "schemas"
 
 SCHEMAS = {
     "maskstat.compare/1": COMPARE_COLUMNS,
-    "maskstat.consensus/1": CONSENSUS_COLUMNS,
+    "maskstat.connectivity/1": CONNECTIVITY_COLUMNS,
+    "maskstat.consensus/1": {**CONSENSUS_COLUMNS, **BASELINE_COLUMNS},
+    "maskstat.correlate/1": CORRELATE_COLUMNS,
+    "maskstat.ensemble/1": ENSEMBLE_COLUMNS,
     "maskstat.info/1": LAYER_COLUMNS,
     "maskstat.list/1": RUN_COLUMNS,
+    "maskstat.match/1": MATCH_COLUMNS,
+    "maskstat.outputs/1": OUTPUT_COLUMNS,
+    "maskstat.outputs-summary/1": OUTPUT_SUMMARY_COLUMNS,
     "maskstat.summary/1": SUMMARY_COLUMNS,
     "maskstat.verify/1": VERIFY_COLUMNS,
+    "maskstat.weights/1": WEIGHT_COLUMNS,
+    "maskstat.weights-histogram/1": BIN_COLUMNS,
 }
 
 
