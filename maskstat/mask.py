@@ -166,14 +166,41 @@ class Mask:
         """
         if tuple(names) == self.layout.names:
             return self
-        indices = [self.layout.index(name) for name in names]
-        layers = [self.layout.layers[index] for index in indices]
+        layers = [self.layout.layers[self.layout.index(name)] for name in names]
+        return self.over(Layout.from_shapes({layer.name: layer.shape for layer in layers}))
+
+    def over(self, layout: Layout) -> Mask:
+        """Return this mask over another layout; layers that it does not have are dense.
+
+        Parameters
+        ----------
+        layout
+            Layers by name; those that this mask has, in the same shape.
+
+        Returns
+        -------
+        Mask
+
+        Examples
+        --------
+        >>> mask = Mask.from_arrays({"fc": [1, 0]})
+        >>> mask.over(Layout.from_shapes({"conv": (3,), "fc": (2,)})).kept.tolist()
+        [3, 1]
+        """
+        mine = {
+            layer.name: (layer, kept)
+            for layer, kept in zip(self.layout.layers, self.kept, strict=True)
+        }
+        parts = [(layer, mine.get(layer.name)) for layer in layout.layers]
         return Mask(
-            Layout.from_shapes({layer.name: layer.shape for layer in layers}),
-            _Stitched(self._source, tuple(layers)),
+            layout,
+            _Stitched(
+                self._source,
+                tuple((layer, own[0].word_offset if own else None) for layer, own in parts),
+            ),
             label=self.label,
             iteration=self.iteration,
-            kept=self.kept[indices],
+            kept=np.array([own[1] if own else layer.size for layer, own in parts], np.int64),
         )
 
     def _combine(self, other: Mask, op: Callable[[WordArray, WordArray], WordArray]) -> Mask:
@@ -221,23 +248,24 @@ class Mask:
 
 @dataclass(frozen=True, slots=True)
 class _Stitched:
-    """Some layers of a mask, one behind the other."""
+    """Layers of a mask one behind the other, each with its place in the source or None: dense."""
 
     source: WordSource
-    layers: tuple[Layer, ...]
+    layers: tuple[tuple[Layer, int | None], ...]
 
     @property
     def n_words(self) -> int:
-        return sum(layer.n_words for layer in self.layers)
+        return sum(layer.n_words for layer, _ in self.layers)
 
     def words(self, start: int, stop: int) -> WordArray:
         parts: list[WordArray] = []
-        offset = 0
-        for layer in self.layers:
-            lo, hi = max(start - offset, 0), min(stop - offset, layer.n_words)
-            if lo < hi:
-                parts.append(self.source.words(layer.word_offset + lo, layer.word_offset + hi))
-            offset += layer.n_words
+        for layer, place in self.layers:
+            lo = max(start - layer.word_offset, 0)
+            hi = min(stop - layer.word_offset, layer.n_words)
+            if lo < hi and place is None:
+                parts.append(pack(np.ones(layer.size, np.bool_))[lo:hi])
+            elif lo < hi and place is not None:
+                parts.append(self.source.words(place + lo, place + hi))
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 

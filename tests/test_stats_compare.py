@@ -170,3 +170,20 @@ def test_corrected_p_is_never_smaller():
     assert table.parameters["tests"] == 40
     plain = compare(*(random_mask(seed) for seed in range(5)), correction="none")
     assert plain.column("log10_q") == plain.column("log10_p")
+
+
+def test_layers_that_not_all_have_are_skipped_or_dense():
+    a = Mask.from_arrays({"x": [1, 1, 0], "y": [1, 0]}, label="a")
+    b = Mask.from_arrays({"z": np.ones(70), "x": [1, 0, 0]}, label="b")
+    with pytest.raises(LayoutMismatchError):
+        compare(a, b)
+    assert compare(a, b, missing="skip").column("layer") == ["x", "total"]
+    dense = compare(a, b, missing="dense")
+    assert dense.column("layer") == ["x", "y", "z", "total"]
+    assert dense.column("kept_a") == [2, 1, 70, 73]
+    assert dense.column("kept_b") == [1, 2, 70, 73]
+    assert dense.column("shared") == [1, 1, 70, 72]
+    with pytest.raises(LayoutMismatchError, match="no layer is in all inputs"):
+        compare(a, Mask.from_arrays({"q": [1]}), missing="skip")
+    with pytest.raises(LayoutMismatchError, match="layer x is"):
+        compare(a, Mask.from_arrays({"x": [1]}), missing="skip")

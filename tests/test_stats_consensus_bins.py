@@ -202,6 +202,10 @@ def test_small_bins_are_counted_together():
     test = bins_omnibus([786, 984, 491, 123, 15, 1], null)
     assert test.groups == ((0, 0), (1, 1), (2, 2), (3, 3), (4, 5))
     assert test.df == 3
+    # The two fullest groups, j = 0 and 1, follow from the others.
+    merge = np.array([[0, 0, 1, 0, 0, 0], [0, 0, 0, 1, 0, 0], [0, 0, 0, 0, 1, 1]])
+    off = merge @ (np.array([786, 984, 491, 123, 15, 1]) - null.mean)
+    assert test.statistic == pytest.approx(off @ np.linalg.solve(merge @ null.cov @ merge.T, off))
     moved = bins_omnibus([786, 984, 491, 123, 16, 0], null)
     assert moved.statistic == pytest.approx(test.statistic)  # only within a group
 

@@ -90,8 +90,9 @@ def test_totals_are_exact_convolutions(parts, where):
 
 
 @pytest.mark.parametrize("x", range(5))
-def test_totals_of_rare_coincidences(x):
-    parts = [(10**5, [3, 2, 4]), (2 * 10**4, [2, 5, 7])]
+@pytest.mark.parametrize("size", [10**4, 10**8, 10**12])
+def test_totals_of_rare_coincidences(x, size):
+    parts = [(5 * size, [3, 2, 4]), (size, [2, 5, 7])]
     assert_tails(total_shared_by_all_log_tails(x, parts), convolved(parts), x)
 
 

@@ -80,14 +80,14 @@ class Builder:
         made: Any = None
         compress = True
         waiting: list[tuple[int, bytes | memoryview, int]] = []
-        for piece in range(len(pieces)):
+        for piece in range(pieces.number):
             data = payload.read(*pieces.bounds(piece))
             digest.update(data)
             whole = data if len(data) == pieces.step else _padded(data, pieces.step)
             packed = encode_chunk(whole) if compress else None
             waiting.append((piece, whole, 1) if packed is None else (piece, packed, 0))
             if made is None:
-                last = piece + 1 == len(pieces)
+                last = piece + 1 == pieces.number
                 if packed is None and not last and len(waiting) * pieces.step < _UNDECIDED:
                     continue
                 compress = packed is not None

@@ -10,8 +10,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from maskstat import __version__
 from maskstat.archive import spec
@@ -47,8 +46,7 @@ _BY_PATH = {dataset.path: dataset for dataset in spec.DATASETS}
 _VERSION = re.compile(r"(\d{1,4})\.(\d{1,4})")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class StoredRun:
+class StoredRun(NamedTuple):
     """A run that passed the guard.
 
     Parameters
@@ -262,7 +260,7 @@ class Guard:
         if expected is not None:
             self._fit(expected, name.decode("ascii"), shape, attributes, extents, place)
         self._budget.allow(math.prod(shape) * int(dtype[1]), place)
-        chunks = self._hdf.chunks(dataset, place, len(Pieces(shape, facts.chunk, 1)))
+        chunks = self._hdf.chunks(dataset, place, Pieces(shape, facts.chunk, 1).number)
         offsets, sizes, raw = chunk_table(facts, chunks, dtype, self._ledger, place)
         return Stored(
             path=place.rpartition(": ")[2],

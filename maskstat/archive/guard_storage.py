@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,8 +21,7 @@ __all__ = ["Budget", "Ledger", "Stored", "check_dataset", "chunk_table"]
 _DEFLATE = 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Stored:
+class Stored(NamedTuple):
     """A dataset that passed the guard: all that is needed to read it without the library.
 
     Its chunks cut the values in C order into pieces, one after another.
@@ -142,7 +141,7 @@ def chunk_table(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
     """Check every chunk of a dataset; return offsets, sizes and which are raw, in C order."""
     shape, chunk = facts.shape or (), facts.chunk
-    number = len(Pieces(shape, chunk, 1))
+    number = Pieces(shape, chunk, 1).number
     if len(chunks) > number:
         raise refuse("it has more chunks than its shape", "unsafe-chunk", place)
     grid = [-(-n // k) for n, k in zip(shape, chunk, strict=True)]
@@ -185,7 +184,7 @@ def _check_chunk(chunk: tuple[int, ...], shape: tuple[int, ...], itemsize: int, 
     n_bytes = math.prod(chunk) * itemsize
     if n_bytes > spec.CHUNK_BYTES:
         raise refuse(f"its chunks have {n_bytes:,} bytes", "unsafe-chunk", place)
-    if len(Pieces(shape, chunk, 1)) > 64 + math.prod(shape) * itemsize // spec.CHUNK_FLOOR:
+    if Pieces(shape, chunk, 1).number > 64 + math.prod(shape) * itemsize // spec.CHUNK_FLOOR:
         raise refuse("it has too many chunks", "unsafe-chunk", place)
 
 

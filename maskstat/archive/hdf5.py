@@ -9,8 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 from h5py import h5a, h5d, h5f, h5g, h5l, h5o, h5p, h5s, h5t
@@ -40,16 +39,14 @@ _TYPES = {
 _KINDS: dict[int, Kind] = {h5o.TYPE_GROUP: "group", h5o.TYPE_DATASET: "dataset"}
 
 
-@dataclass(frozen=True, slots=True)
-class LinkFacts:
+class LinkFacts(NamedTuple):
     """One link of a group."""
 
     name: bytes
     hard: bool
 
 
-@dataclass(frozen=True, slots=True)
-class ObjectFacts:
+class ObjectFacts(NamedTuple):
     """What a hard link leads to."""
 
     kind: Kind
@@ -63,8 +60,7 @@ class ObjectFacts:
     """Of the indices of its links or chunks, as the file declares them."""
 
 
-@dataclass(frozen=True, slots=True)
-class AttributeFacts:
+class AttributeFacts(NamedTuple):
     """One attribute, not read."""
 
     name: bytes
@@ -75,8 +71,7 @@ class AttributeFacts:
     handle: Any
 
 
-@dataclass(frozen=True, slots=True)
-class DatasetFacts:
+class DatasetFacts(NamedTuple):
     """How a dataset is stored; type and shape are None where the storage is not allowed."""
 
     chunked: bool
@@ -88,8 +83,7 @@ class DatasetFacts:
     max_shape: tuple[int, ...] | None
 
 
-@dataclass(frozen=True, slots=True)
-class ChunkFacts:
+class ChunkFacts(NamedTuple):
     """One stored chunk."""
 
     position: tuple[int, ...]

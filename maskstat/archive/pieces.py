@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from maskstat.archive import spec
 
@@ -22,7 +21,6 @@ def cut_axis(chunk: Sequence[int]) -> int:
     return next((axis for axis, k in enumerate(chunk) if k > 1), len(chunk) - 1)
 
 
-@dataclass(frozen=True, slots=True)
 class Pieces:
     """The pieces that chunks cut the flat bytes of an array into.
 
@@ -33,54 +31,50 @@ class Pieces:
     itemsize
         Bytes of one value.
 
+    Attributes
+    ----------
+    number
+        How many pieces there are.
+    step
+        Bytes of one whole chunk.
+
     Examples
     --------
     >>> pieces = Pieces((2, 5), (1, 3), 1)
-    >>> [pieces.bounds(i) for i in range(len(pieces))]
+    >>> [pieces.bounds(i) for i in range(pieces.number)]
     [(0, 3), (3, 5), (5, 8), (8, 10)]
     """
 
-    shape: tuple[int, ...]
-    chunk: tuple[int, ...]
-    itemsize: int
+    __slots__ = ("_block", "_chunk", "_in_block", "_shape", "number", "step")
 
-    def __len__(self) -> int:
-        """Return the number of pieces."""
-        return math.prod(-(-n // k) for n, k in zip(self.shape, self.chunk, strict=True))
-
-    @property
-    def step(self) -> int:
-        """Bytes of one whole chunk."""
-        return math.prod(self.chunk) * self.itemsize
+    def __init__(self, shape: Sequence[int], chunk: Sequence[int], itemsize: int) -> None:
+        axis = cut_axis(chunk)
+        inner = math.prod(shape[axis + 1 :]) * itemsize
+        self._shape, self._chunk = shape, chunk
+        # A block is what lies behind one index before the cut axis.
+        self._block = shape[axis] * inner
+        self._in_block = -(-shape[axis] // chunk[axis])
+        self.step = chunk[axis] * inner
+        self.number = math.prod(-(-n // k) for n, k in zip(shape, chunk, strict=True))
 
     def bounds(self, piece: int) -> tuple[int, int]:
-        """Return the flat bytes that a piece holds; the last of a row may be short."""
-        block, step, number = self._block
-        row, index = divmod(piece, number)
-        start = row * block + index * step
-        return start, min(start + step, (row + 1) * block)
+        """Return the flat bytes that a piece holds; the last of a block may be short."""
+        block, index = divmod(piece, self._in_block)
+        start = block * self._block + index * self.step
+        return start, min(start + self.step, (block + 1) * self._block)
 
     def locate(self, position: int) -> int:
         """Return the piece that holds one flat byte."""
-        block, step, number = self._block
-        row, rest = divmod(position, block)
-        return row * number + rest // step
+        block, rest = divmod(position, self._block)
+        return block * self._in_block + rest // self.step
 
     def position(self, piece: int) -> tuple[int, ...]:
         """Return where in the array a piece begins."""
         indices: list[int] = []
-        for n, k in zip(reversed(self.shape), reversed(self.chunk), strict=True):
+        for n, k in zip(reversed(self._shape), reversed(self._chunk), strict=True):
             piece, index = divmod(piece, -(-n // k))
             indices.append(index * k)
         return tuple(reversed(indices))
-
-    @property
-    def _block(self) -> tuple[int, int, int]:
-        """Bytes from one index before the cut axis to the next, of a chunk, chunks in between."""
-        axis = cut_axis(self.chunk)
-        inner = math.prod(self.shape[axis + 1 :]) * self.itemsize
-        n, k = self.shape[axis], self.chunk[axis]
-        return n * inner, k * inner, -(-n // k)
 
 
 def mask_chunk(n_rows: int, row_bytes: int) -> tuple[int, int]:

@@ -7,10 +7,9 @@ pass of its own first. No row is checked twice.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from hashlib import sha256
 from threading import RLock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,8 +29,7 @@ _LITTLE = np.dtype("<u8")
 _ONES = np.uint64(0xFFFF_FFFF_FFFF_FFFF)
 
 
-@dataclass(frozen=True, slots=True)
-class RowCheck:
+class RowCheck(NamedTuple):
     """What one pass over a row found.
 
     Parameters
@@ -176,7 +174,7 @@ class FileMasks:
             check.add(words)
             if inside is not None:
                 outside += count(words & ~self._read(inside, start, stop))
-        return replace(check.result(), outside=outside)
+        return check.result()._replace(outside=outside)
 
     def problem(self, row: int, found: RowCheck) -> CorruptArchiveError | None:
         """Compare what a row holds with what the file says about it."""

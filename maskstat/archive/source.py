@@ -11,7 +11,7 @@ import os
 import stat
 import struct
 import weakref
-from typing import Protocol
+from typing import TypeAlias
 
 from maskstat.archive import spec
 from maskstat.errors import (
@@ -36,28 +36,6 @@ HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
 _SUPERBLOCK = struct.Struct("<8sBBBBQQQQI")
 _UNDEFINED = 0xFFFF_FFFF_FFFF_FFFF
-
-
-class Source(Protocol):
-    """Where an archive's bytes come from."""
-
-    @property
-    def place(self) -> str:
-        """What to call it in errors."""
-        ...
-
-    @property
-    def size(self) -> int:
-        """Length in bytes."""
-        ...
-
-    def read(self, offset: int, length: int) -> bytes:
-        """Return exactly `length` bytes or raise."""
-        ...
-
-    def read_into(self, offset: int, buffer: memoryview) -> None:
-        """Fill `buffer` or raise."""
-        ...
 
 
 class MemorySource:
@@ -135,6 +113,10 @@ class FileSource:
             if n == 0:
                 raise _truncated(self.place)
             done += n
+
+
+Source: TypeAlias = FileSource | MemorySource
+"""Where an archive's bytes come from: exactly what is asked for, or an error."""
 
 
 def open_source(source: str | os.PathLike[str] | bytes, *, place: str = "") -> Source:

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, NamedTuple, TypeAlias
 
 __all__ = [
     "ALLOWED_DTYPES",
@@ -82,8 +81,7 @@ ALLOWED_DTYPES = ("u1", "u2", "i8", "f4", "f8")
 AttributeKind: TypeAlias = Literal["text", "i8", "i8[]"]
 
 
-@dataclass(frozen=True, slots=True)
-class Attribute:
+class Attribute(NamedTuple):
     """One attribute: fixed-length ASCII text, one i8, or a vector of them."""
 
     name: str
@@ -92,8 +90,7 @@ class Attribute:
     meaning: str
 
 
-@dataclass(frozen=True, slots=True)
-class Dataset:
+class Dataset(NamedTuple):
     """One dataset of a run.
 
     Parameters
@@ -123,8 +120,7 @@ class Dataset:
     eager: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Series:
+class Series(NamedTuple):
     """A measured value that has an agreed name."""
 
     name: str

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 
@@ -67,6 +67,14 @@ __all__ = ["command"]
     type=click.Choice(["t95", "sd", "half-sd"]),
     help="Summarize all pairs: mean distance and band over runs, by iteration.",
 )
+@click.option("--common", is_flag=True, help="Compare only the layers that all inputs have.")
+@click.option(
+    "--missing",
+    type=click.Choice(["error", "dense"]),
+    default="error",
+    show_default=True,
+    help="A layer that an input does not have: an error, or all of it kept (changes totals).",
+)
 @click.option(
     "--correction",
     type=click.Choice(["bh", "holm", "by", "none"]),
@@ -92,6 +100,8 @@ def command(
     measures: str | None,
     group_by: str | None,
     band: Band | None,
+    common: bool,
+    missing: Literal["error", "dense"],
     correction: Correction,
     fail_if: tuple[str, ...],
     format_: str | None,
@@ -124,6 +134,7 @@ def command(
         mid_p=mid_p,
         measures=[name.strip() for name in measures.split(",")] if measures else [],
         correction=correction,
+        missing="skip" if common else missing,
     )
     if group_by or band:
         from maskstat.stats.summary import summarize

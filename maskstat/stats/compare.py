@@ -18,7 +18,14 @@ from maskstat.stats.jaccard import (
     jaccard,
     mean_of_layers,
 )
-from maskstat.stats.pairs import PairCounts, Subject, comparands, count_pairs, parse_pairs
+from maskstat.stats.pairs import (
+    Missing,
+    PairCounts,
+    Subject,
+    comparands,
+    count_pairs,
+    parse_pairs,
+)
 from maskstat.stats.pairtest import Alternative
 from maskstat.stats.profiles import Profile, profile_layer, unit_moments
 from maskstat.table import Cell, Column, Table
@@ -79,6 +86,7 @@ def compare(
     mid_p: bool = False,
     correction: Correction = "bh",
     measures: Sequence[str] = (),
+    missing: Missing = "error",
 ) -> Table:
     """Compare masks pair by pair, layer by layer and in total.
 
@@ -106,6 +114,9 @@ def compare(
         ``bh``, ``holm``, ``by`` or ``none``, over all tested rows.
     measures
         More columns by name, see `maskstat.stats.measures.measure`.
+    missing
+        A layer that not all inputs have is an ``error``, left out (``skip``), or taken as
+        ``dense`` where it is missing.
 
     Returns
     -------
@@ -137,7 +148,7 @@ def compare(
     >>> [(row["layer"], row["shared"], row["jaccard"]) for row in compare(a, b)]
     [('fc', 1, 0.3333333333333333), ('total', 1, 0.3333333333333333)]
     """
-    chosen = comparands(subjects, iteration=iteration, layers=layers)
+    chosen = comparands(subjects, iteration=iteration, layers=layers, missing=missing)
     if len(chosen) < 2:
         raise UsageError(
             f"{len(chosen)} mask is given",
@@ -167,6 +178,7 @@ def compare(
             "alternative": alternative,
             "mid_p": mid_p,
             "correction": correction,
+            "missing": missing,
             "tests": family_size(np.array(data["log10_p"], np.float64)),
         },
     )

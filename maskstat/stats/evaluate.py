@@ -213,7 +213,7 @@ def _earlier(
             consequence=f"the {null} null does not apply",
             hint="runs, at iteration 1 or later",
         )
-    return one.run.mask(iteration - 1).restrict(counts.layout.names)
+    return one.run.mask(iteration - 1).over(counts.layout)
 
 
 def _inside_parents(counts: PairCounts) -> PairCounts:
@@ -230,5 +230,5 @@ def _inside_parents(counts: PairCounts) -> PairCounts:
             )
         last = min(counts.iteration_a[pair] or 0, counts.iteration_b[pair] or 0)
         common = next(t for t in range(last, -1, -1) if a.run.mask(t) == b.run.mask(t))
-        parents.append(a.run.mask(common).restrict(counts.layout.names).kept)
+        parents.append(a.run.mask(common).over(counts.layout).kept)
     return replace(counts, sizes=np.stack(parents))

@@ -6,21 +6,31 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
 from maskstat.bits import IntArray, pair_counts
-from maskstat.errors import NotFoundError, UsageError
+from maskstat.errors import LayoutMismatchError, NotFoundError, UsageError
 from maskstat.layout import Layout
 from maskstat.mask import Mask
 from maskstat.run import Run
 from maskstat.selection import parse_iterations
 
-__all__ = ["Comparand", "PairCounts", "Subject", "comparands", "count_pairs", "parse_pairs"]
+__all__ = [
+    "Comparand",
+    "Missing",
+    "PairCounts",
+    "Subject",
+    "comparands",
+    "count_pairs",
+    "parse_pairs",
+]
 
 Subject: TypeAlias = Run | Mask | tuple[Run, int | None]
 """What can be compared: a run, a mask, or a run with the iteration to take."""
+
+Missing: TypeAlias = Literal["error", "skip", "dense"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,7 +81,11 @@ class Comparand:
 
 
 def comparands(
-    subjects: Sequence[Subject], *, iteration: str | int = "last", layers: Sequence[str] = ()
+    subjects: Sequence[Subject],
+    *,
+    iteration: str | int = "last",
+    layers: Sequence[str] = (),
+    missing: Missing = "error",
 ) -> list[Comparand]:
     """Choose the masks of each subject, all over the same layers in the same order.
 
@@ -84,6 +98,9 @@ def comparands(
         outranks it.
     layers
         Globs of the layers to look at; none means all.
+    missing
+        What to do with a layer that not all inputs have: ``error``; ``skip`` it; take it as
+        ``dense`` where it is missing, which changes totals.
 
     Returns
     -------
@@ -97,11 +114,32 @@ def comparands(
         A run has no such iteration, or no layer has such a name.
     """
     chosen = [_choose(subject, str(iteration)) for subject in subjects]
-    first = chosen[0]
-    names = first.layout.names
-    if layers:
-        names = tuple(names[index] for index in first.layout.select(layers))
-    return [_over(one, first, names) for one in chosen]
+    layout = _common_layout(chosen, missing)
+    names = [layout.names[index] for index in layout.select(layers)] if layers else layout.names
+    return [_over(one, chosen[0], layout, names) for one in chosen]
+
+
+def _common_layout(chosen: Sequence[Comparand], missing: Missing) -> Layout:
+    """Return the layers to compare: the first input's, those that all have, or those that any."""
+    if missing == "error":
+        return chosen[0].layout
+    shapes: dict[str, tuple[int, ...]] = {}
+    for one in chosen:
+        shapes = {layer.name: layer.shape for layer in one.layout.layers} | shapes
+    ordered = dict.fromkeys(name for one in chosen for name in one.layout.names)
+    names = [
+        name
+        for name in ordered
+        if missing == "dense" or all(name in one.layout.names for one in chosen)
+    ]
+    if not names:
+        raise LayoutMismatchError(
+            "no layer is in all inputs",
+            code="layout-mismatch",
+            place=chosen[-1].label,
+            consequence="there is nothing to compare",
+        )
+    return Layout.from_shapes({name: shapes[name] for name in names})
 
 
 def _choose(subject: Subject, iteration: str) -> Comparand:
@@ -116,14 +154,18 @@ def _choose(subject: Subject, iteration: str) -> Comparand:
     return Comparand(run.label, masks, run, fixed=len(iterations) == 1)
 
 
-def _over(one: Comparand, first: Comparand, names: Sequence[str]) -> Comparand:
-    """Bring one comparand to the first's layers; another order is no difference."""
-    layout = first.layout
-    if set(one.layout.names) == set(layout.names) and one.layout != layout:
-        masks = {i: mask.restrict(layout.names) for i, mask in one.masks.items()}
+def _over(one: Comparand, first: Comparand, layout: Layout, names: Sequence[str]) -> Comparand:
+    """Bring one comparand to the common layers; another order is no difference."""
+    masks = one.masks
+    own = {layer.name: layer.shape for layer in one.layout.layers}
+    wanted = {layer.name: layer.shape for layer in layout.layers}
+    same_shapes = all(wanted[name] == own.get(name, wanted[name]) for name in wanted)
+    explicit = layout is not first.layout or set(own) == set(wanted)
+    if one.layout != layout and same_shapes and explicit:
+        masks = {i: mask.over(layout) for i, mask in masks.items()}
         one = Comparand(one.label, masks, one.run, one.fixed)
     layout.require_same(one.layout, place=first.label, other_place=one.label)
-    masks = {i: mask.restrict(names) for i, mask in one.masks.items()}
+    masks = {i: mask.restrict(names) for i, mask in masks.items()}
     return Comparand(one.label, masks, one.run, one.fixed)
 
 

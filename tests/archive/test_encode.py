@@ -87,7 +87,7 @@ def test_pieces_cover_the_flat_array_in_order(data: st.DataObject) -> None:
     pieces = Pieces(shape, chunk, size)
     values = np.arange(math.prod(shape)).reshape(shape)
     end = 0
-    for i in range(len(pieces)):
+    for i in range(pieces.number):
         start, stop = pieces.bounds(i)
         part = values[
             tuple(slice(p, p + c) for p, c in zip(pieces.position(i), chunk, strict=True))
@@ -120,7 +120,7 @@ def test_array_chunks(shape: list[int], itemsize: int) -> None:
     chunk = array_chunk(shape, itemsize)
     size = math.prod(chunk) * itemsize
     assert size <= spec.CHUNK_TARGET
-    number = len(Pieces(tuple(shape), chunk, itemsize))
+    number = Pieces(tuple(shape), chunk, itemsize).number
     assert number <= 64 + math.prod(shape) * itemsize // spec.CHUNK_FLOOR
 
 

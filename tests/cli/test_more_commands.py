@@ -1,6 +1,8 @@
 """correlate, outputs, connectivity, weights: rows on stdout, talk on stderr, exit statuses."""
 
 import json
+import runpy
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -260,3 +262,9 @@ def test_results_go_to_a_file(run_cli, files, tmp_path):
     assert out.read_text().startswith("run,iteration,layer,n,rho")
     assert run_cli("correlate", files[0], "-o", out).exit_code == 4
     assert run_cli("correlate", files[0], "-o", out, "--overwrite").exit_code == 0
+
+
+def test_the_shipped_schemas_are_those_of_the_columns():
+    made = runpy.run_path(str(Path(__file__).parents[1] / "data" / "make_schemas.py"))
+    for schema in made["SCHEMAS"]:
+        assert made["path_of"](schema).read_text() == made["text_of"](schema), schema

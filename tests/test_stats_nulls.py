@@ -1,0 +1,223 @@
+"""compare --null: every chance model through the public function, and calibration."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy import stats as reference
+
+from maskstat.errors import InputError, UsageError
+from maskstat.mask import Mask
+from maskstat.run import Run
+from maskstat.stats.compare import compare
+
+
+def masks(*arrays):
+    return [Mask.from_arrays({"fc": a}, label=f"m{i}") for i, a in enumerate(arrays)]
+
+
+def random_arrays(n, shape=(12, 15), density=0.3, seed=0):
+    rng = np.random.default_rng(seed)
+    return [rng.random(shape) < density for _ in range(n)]
+
+
+def channels(seed, n_channels=32, kept=16, fan=9):
+    alive = np.random.default_rng(seed).permutation(n_channels) < kept
+    return np.repeat(alive[:, None], fan, axis=1)
+
+
+def test_whole_channels_are_tested_as_channels():
+    a, b = channels(1), channels(2)
+    row = compare(*masks(a, b), correction="none").rows()[0]
+    shared = int((a[:, 0] & b[:, 0]).sum())
+    law = reference.hypergeom(32, 16, 16)
+    p = min(1, 2 * min(law.cdf(shared), law.sf(shared - 1)))
+    assert (row["null"], row["note"]) == ("channel", "tested by channel")
+    assert row["log10_p"] == pytest.approx(math.log10(p), abs=1e-9)
+    assert row["expected_shared"] == pytest.approx(9 * law.mean())
+    by_weight = compare(*masks(a, b), null="layer").rows()[0]
+    assert by_weight["null"] == "layer"
+    assert abs(by_weight["z"]) >= abs(row["z"])
+
+
+def test_unstructured_masks_are_not_channels():
+    a, b = random_arrays(2)
+    assert compare(*masks(a, b)).column("null") == ["layer", "stratified"]
+    with pytest.raises(InputError) as caught:
+        compare(*masks(a, b), null="channel")
+    assert caught.value.code == "not-structured"
+
+
+@pytest.mark.parametrize(("null", "axis"), [("row", 1), ("column", 0)])
+def test_rows_and_columns_are_strata(null, axis):
+    a, b = random_arrays(2, seed=3)
+    row, total = compare(*masks(a, b), null=null, correction="none").rows()
+    law = np.ones(1)
+    for ka, kb in zip(a.sum(axis=axis), b.sum(axis=axis), strict=True):
+        n = a.shape[axis]
+        law = np.convolve(law, reference.hypergeom(n, ka, kb).pmf(np.arange(n + 1)))
+    shared = int((a & b).sum())
+    p = min(1, 2 * min(law[: shared + 1].sum(), law[shared:].sum()))
+    for cell in (row, total):
+        assert cell["null"] == null
+        assert cell["log10_p"] == pytest.approx(math.log10(p), abs=1e-8)
+        assert cell["expected_shared"] == pytest.approx(np.arange(law.size) @ law)
+    name = f"z_{null}"
+    assert compare(*masks(a, b)).rows()[0][name] == pytest.approx(row["z"])
+
+
+def test_pooling_forgets_the_layers():
+    rng = np.random.default_rng(0)
+    two = [
+        Mask.from_arrays({"dense": rng.random(300) < 0.9, "sparse": rng.random(3000) < 0.02})
+        for _ in range(2)
+    ]
+    pooled = compare(*two, null="pooled").where(layer="total")[0]
+    stratified = compare(*two).where(layer="total")[0]
+    assert abs(stratified["z"]) < 4
+    assert pooled["z"] > 10
+    assert pooled["expected_shared"] == pytest.approx(stratified["pooled_shared"])
+    N, a, b = 3300, pooled["kept_a"], pooled["kept_b"]
+    assert pooled["expected_shared"] == pytest.approx(a * b / N)
+
+
+def test_margins_say_that_they_are_approximate():
+    a, b = random_arrays(2, shape=(30, 40))
+    row = compare(*masks(a, b), null="margins").rows()[0]
+    assert row["null"] == "margins"
+    assert "approximate" in row["note"]
+    assert abs(row["z"]) < 5
+
+
+def branched(seed, common=2):
+    """Two runs of nested masks that are equal up to iteration `common`."""
+    rng = np.random.default_rng(seed)
+    trunk, runs = [np.ones(400, bool)], []
+    for _ in range(common):
+        kept = np.flatnonzero(trunk[-1])
+        smaller = np.zeros(400, bool)
+        smaller[rng.choice(kept, int(0.8 * kept.size), replace=False)] = True
+        trunk.append(smaller)
+    for name in "ab":
+        rows = trunk[1:]
+        for _ in range(2):
+            kept = np.flatnonzero(rows[-1])
+            smaller = np.zeros(400, bool)
+            smaller[rng.choice(kept, int(0.8 * kept.size), replace=False)] = True
+            rows = [*rows, smaller]
+        runs.append(Run.from_masks(name, [Mask.from_arrays({"fc": row}) for row in rows]))
+    return runs
+
+
+def test_runs_with_a_common_past_are_tested_inside_it():
+    a, b = branched(0)
+    row = compare(a, b, null="parent", correction="none").rows()[0]
+    parent = a.mask(2).n_kept
+    law = reference.hypergeom(parent, row["kept_a"], row["kept_b"])
+    p = min(1, 2 * min(law.cdf(row["shared"]), law.sf(row["shared"] - 1)))
+    assert row["null"] == "parent"
+    assert row["expected_shared"] == pytest.approx(law.mean())
+    assert row["log10_p"] == pytest.approx(math.log10(p), abs=1e-9)
+    assert compare(a, b).rows()[0]["z"] > row["z"] + 2, "the common past looks like similarity"
+
+
+def test_inherited_overlap_is_no_news():
+    a, b = branched(1)
+    row, total = compare((a, 4), (b, 4), null="inherit", correction="none").rows()
+    c = int((a.mask(3) & b.mask(3)).n_kept)
+    mean = c * row["kept_a"] * row["kept_b"] / (a.mask(3).n_kept * b.mask(3).n_kept)
+    assert row["expected_shared"] == pytest.approx(mean)
+    assert total["log10_p"] == pytest.approx(row["log10_p"], abs=1e-9)
+    with pytest.raises(InputError, match="no iteration before"):
+        compare((a, 0), (b, 0), null="inherit")
+    with pytest.raises(InputError):
+        compare(*masks(*random_arrays(2)), null="parent")
+
+
+def test_options_that_do_not_exist():
+    pair = masks(*random_arrays(2))
+    with pytest.raises(UsageError, match="there are: auto, layer"):
+        compare(*pair, null="nope")
+    with pytest.raises(UsageError):
+        compare(*pair, alternative="nope")
+    with pytest.raises(UsageError):
+        compare(*pair, alternative="fisher", mid_p=True)
+    with pytest.raises(UsageError, match="did you mean 'dice'"):
+        compare(*pair, measures=["dic"])
+
+
+def test_one_sided_tails_and_mid_p():
+    pair = masks(*random_arrays(2, seed=5))
+    p = {
+        alternative: compare(*pair, alternative=alternative, correction="none").rows()[0]["log10_p"]
+        for alternative in ("two-sided", "greater", "less", "fisher")
+    }
+    assert p["two-sided"] == pytest.approx(min(p["greater"], p["less"]) + math.log10(2))
+    mid = compare(*pair, mid_p=True, correction="none").rows()[0]["log10_p"]
+    assert mid < p["two-sided"]
+
+
+def test_measures_are_columns():
+    row = compare(*masks(*random_arrays(2)), measures=["dice", "log-odds"]).rows()[0]
+    assert row["dice"] == pytest.approx(2 * row["shared"] / (row["kept_a"] + row["kept_b"]))
+    assert math.isfinite(row["log_odds"])
+
+
+def test_shared_density_of_neurons_is_noticed():
+    rng = np.random.default_rng(2)
+    propensity = np.exp(rng.normal(0, 1.2, (60, 1)))
+    arrays = [rng.random((60, 50)) < np.clip(0.15 * propensity, 0, 1) for _ in range(2)]
+    row = compare(*masks(*arrays)).rows()[0]
+    assert row["z"] > 5
+    assert abs(row["z_row"]) < 4
+    assert row["note"] == "neuron-density"
+
+
+def rejection(null, draw, times, alpha=0.05):
+    """Share of pairs of one distribution that a null rejects."""
+    rejected = 0
+    for seed in range(times):
+        row = compare(*masks(*draw(seed)), null=null, correction="none").rows()[0]
+        rejected += row["log10_p"] is not None and row["log10_p"] <= math.log10(alpha)
+    return rejected / times
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("null", ["layer", "row", "column", "margins"])
+def test_uniform_masks_are_rejected_at_most_at_the_nominal_rate(null):
+    rate = rejection(null, lambda seed: random_arrays(2, seed=seed, shape=(20, 30)), 600)
+    assert rate <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / 600)
+
+
+@pytest.mark.slow
+def test_random_channels_are_not_called_significant():
+    def draw(seed):
+        return channels(2 * seed, 64, 32, 64), channels(2 * seed + 1, 64, 32, 64)
+
+    assert rejection("auto", draw, 400) <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / 400)
+    assert rejection("layer", draw, 400) > 0.5
+
+
+@pytest.mark.slow
+def test_untrained_networks_pruned_by_magnitude_are_not_alike_in_total():
+    torch = pytest.importorskip("torch")
+    rejected_pooled = rejected = 0
+    for seed in range(60):
+        pair = []
+        for which in (2 * seed, 2 * seed + 1):
+            generator = torch.Generator().manual_seed(which)
+            shapes = {"c1": (6, 1, 3, 3), "c2": (16, 6, 3, 3), "f1": (120, 400), "f2": (84, 120)}
+            weights = {}
+            for name, shape in shapes.items():
+                bound = math.prod(shape[1:]) ** -0.5
+                draw = torch.rand(shape, generator=generator)
+                weights[name] = ((2 * draw - 1) * bound).abs().numpy()
+            cut = np.quantile(np.concatenate([w.ravel() for w in weights.values()]), 0.98)
+            pair.append(Mask.from_arrays({name: w > cut for name, w in weights.items()}))
+        limit = math.log10(0.05)
+        total = compare(*pair, correction="none").where(layer="total")[0]
+        pooled = compare(*pair, null="pooled", correction="none").where(layer="total")[0]
+        rejected += total["log10_p"] <= limit
+        rejected_pooled += pooled["log10_p"] <= limit
+    assert rejected_pooled == 60
+    assert rejected <= 60 * 0.05 + 3 * math.sqrt(60 * 0.05 * 0.95)
