@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -17,8 +17,7 @@ from maskstat.errors import InputError, LayoutMismatchError, NotFoundError, clos
 __all__ = ["Layer", "Layout", "Parameter"]
 
 
-@dataclass(frozen=True, slots=True)
-class Layer:
+class Layer(NamedTuple):
     """One prunable weight tensor and where its bits lie.
 
     Parameters
@@ -49,8 +48,7 @@ class Layer:
         return word_count(self.size)
 
 
-@dataclass(frozen=True, slots=True)
-class Parameter:
+class Parameter(NamedTuple):
     """A tensor of the state dict that is never pruned: a bias, a BatchNorm statistic.
 
     Parameters
@@ -73,7 +71,7 @@ class Parameter:
         return math.prod(self.shape)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Layout:
     """The ordered layers of a network. Two layouts are equal if their layers are.
 
@@ -88,8 +86,8 @@ class Layout:
     """
 
     layers: tuple[Layer, ...]
-    others: tuple[Parameter, ...] = field(default=(), compare=False)
-    graph: tuple[Mapping[str, Any], ...] = field(default=(), compare=False)
+    others: tuple[Parameter, ...] = ()
+    graph: tuple[Mapping[str, Any], ...] = ()
 
     @classmethod
     def from_shapes(
@@ -150,6 +148,12 @@ class Layout:
             parameters.append(Parameter(name, tuple(int(n) for n in shape), offset))
             offset += parameters[-1].size
         return cls(tuple(layers), tuple(parameters), tuple(graph))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Layout) and self.layers == other.layers
+
+    def __hash__(self) -> int:
+        return hash(self.layers)
 
     @property
     def names(self) -> tuple[str, ...]:

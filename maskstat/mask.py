@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -246,8 +246,7 @@ class Mask:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Stitched:
+class _Stitched(NamedTuple):
     """Layers of a mask one behind the other, each with its place in the source or None: dense."""
 
     source: WordSource

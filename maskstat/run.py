@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,8 +89,7 @@ class MaskRows:
         return self._array[row, start:stop]
 
 
-@dataclass(frozen=True, slots=True)
-class _Row:
+class _Row(NamedTuple):
     """One row of a `MaskSource` as a `WordSource`."""
 
     rows: MaskSource
@@ -104,8 +103,7 @@ class _Row:
         return self.rows.words(self.row, start, stop)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Weights:
+class Weights(NamedTuple):
     """Stored prunable weights.
 
     Parameters
@@ -120,8 +118,7 @@ class Weights:
     iterations: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Outputs:
+class Outputs(NamedTuple):
     """Stored logits on a fixed evaluation set.
 
     Parameters
@@ -138,7 +135,7 @@ class Outputs:
     labels: IntArray | None = None
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Run:
     """One pruning run. Iteration t means "after t prunings"; iteration 0 is dense.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -16,8 +16,7 @@ Cell: TypeAlias = str | int | float | bool | None
 _JSON_TYPES = {"text": "string", "integer": "integer", "number": "number", "flag": "boolean"}
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(NamedTuple):
     """What a column holds.
 
     Parameters

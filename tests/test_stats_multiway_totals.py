@@ -55,7 +55,7 @@ def assert_tails(tails, law, x):
         if math.isinf(exact) or exact == 0.0:
             assert ours == exact
         else:
-            assert ours == pytest.approx(exact, rel=1e-12)
+            assert ours == pytest.approx(exact, rel=1e-12, abs=1e-300)
 
 
 def convolved(parts):
@@ -93,6 +93,13 @@ def test_totals_are_exact_convolutions(parts, where):
 @pytest.mark.parametrize("size", [10**4, 10**8, 10**12])
 def test_totals_of_rare_coincidences(x, size):
     parts = [(5 * size, [3, 2, 4]), (size, [2, 5, 7])]
+    assert_tails(total_shared_by_all_log_tails(x, parts), convolved(parts), x)
+
+
+@pytest.mark.parametrize("x", range(3, 8))
+@pytest.mark.parametrize("size", [10**3, 10**12])
+def test_totals_that_are_nearly_certain(x, size):
+    parts = [(size, [size - 1, 5]), (size, [3, 2])]  # 5 and 0, but for chances of about 5/size
     assert_tails(total_shared_by_all_log_tails(x, parts), convolved(parts), x)
 
 

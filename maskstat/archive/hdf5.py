@@ -12,10 +12,10 @@ from contextlib import contextmanager
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
-from h5py import h5a, h5d, h5f, h5g, h5l, h5o, h5p, h5s, h5t
+from h5py import h5a, h5d, h5f, h5fd, h5g, h5l, h5o, h5p, h5s, h5t
 
-from maskstat.archive.source import FileSource, MemorySource, Source
-from maskstat.errors import CorruptArchiveError, StorageError
+from maskstat.archive.source import Source
+from maskstat.errors import CorruptArchiveError, MaskstatError
 
 __all__ = [
     "AttributeFacts",
@@ -105,6 +105,8 @@ def file_access() -> h5p.PropFAID:
 def _reading(place: str) -> Iterator[None]:
     try:
         yield
+    except MaskstatError:
+        raise
     except (OSError, KeyError, RuntimeError, ValueError, TypeError, OverflowError) as error:
         raise CorruptArchiveError(
             "the HDF5 library cannot read it",
@@ -114,38 +116,48 @@ def _reading(place: str) -> Iterator[None]:
         ) from error
 
 
+class _Stream:
+    """A source as the file object that the library reads its metadata from.
+
+    So it looks at the very bytes that are read later, whatever happens to the file's name, and
+    does not mind if the same file is open in this process already.
+    """
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._position = 0
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        self._position = offset + (self._source.size if whence == os.SEEK_END else 0)
+        return self._position
+
+    def tell(self) -> int:
+        return self._position
+
+    def readinto(self, buffer: Any) -> int:
+        view = memoryview(buffer).cast("B")
+        self._source.read_into(self._position, view)
+        self._position += len(view)
+        return len(view)
+
+
 class HdfFile:
     """An HDF5 file open for looking at its structure.
 
     Parameters
     ----------
     source
-        The bytes that the superblock was checked on; the library is held to the same file.
+        The file's bytes, its superblock checked.
     """
 
     def __init__(self, source: Source) -> None:
         self.place = source.place
         access = file_access()
-        if isinstance(source, MemorySource):
-            access.set_fapl_core(1 << 16, False)
-            access.set_file_image(source.data)
-            # Names of files in memory must differ, as those of two open files do.
-            path = b"maskstat-in-memory-" + os.urandom(8).hex().encode()
-        else:
-            path = os.fsencode(source.place)
+        access.set_fileobj_driver(h5fd.fileobj_driver, _Stream(source))
         with _reading(self.place):
-            self._file = h5f.open(path, h5f.ACC_RDONLY, fapl=access)
-            descriptor = -1 if isinstance(source, MemorySource) else self._file.get_vfd_handle()
-        if isinstance(source, FileSource):
-            status = os.fstat(descriptor)
-            if (status.st_dev, status.st_ino, status.st_size) != source.identity:
-                self.close()
-                raise StorageError(
-                    "it was replaced while it was opened",
-                    code="changing-file",
-                    place=self.place,
-                    hint="run the command again",
-                )
+            # The library takes files of one name for one file.
+            name = b"maskstat-" + os.urandom(8).hex().encode()
+            self._file = h5f.open(name, h5f.ACC_RDONLY, fapl=access)
 
     def close(self) -> None:
         """Close the file and everything opened from it."""

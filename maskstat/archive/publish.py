@@ -123,7 +123,8 @@ def _existing_mode(target: str, place: str, *, overwrite: bool) -> int | None:
 
 def _remove_stale(folder: str, prefix: str) -> None:
     """Remove temporary files of this target that nobody holds locked."""
-    with os.scandir(folder) as entries:
+    found: list[str] = []
+    with suppress(PermissionError), os.scandir(folder) as entries:
         found = [entry.path for entry in entries if entry.name.startswith(prefix)]
     for path in found:
         with suppress(OSError):
@@ -162,11 +163,13 @@ def _link(temporary: str, target: str) -> None:
 
 
 def _sync_folder(folder: str) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    """Force the new name to the disk; where that cannot be done, the file is there all the same."""
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def _exists(place: str) -> OutputExistsError:

@@ -18,8 +18,6 @@ from maskstat.run import Run
 
 __all__ = ["Archive", "is_archive", "is_hdf5", "open_archive"]
 
-_ATTEMPTS = 5
-
 
 class Archive:
     """An archive that is open for reading.
@@ -207,13 +205,7 @@ def open_archive(source: str | os.PathLike[str] | bytes) -> Archive:
     StorageError
         It cannot be read.
     """
-    for attempt in range(_ATTEMPTS):
-        try:
-            return Archive(open_source(source))
-        except StorageError as error:
-            if error.code != "changing-file" or attempt == _ATTEMPTS - 1:
-                raise
-    raise AssertionError("unreachable")
+    return Archive(open_source(source))
 
 
 def is_hdf5(prefix: bytes) -> bool:

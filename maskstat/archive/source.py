@@ -94,7 +94,6 @@ class FileSource:
             self.close()
             raise _not_a_file(path, folder=stat.S_ISDIR(status.st_mode))
         self.size = status.st_size
-        self.identity = (status.st_dev, status.st_ino, status.st_size)
 
     def read(self, offset: int, length: int) -> bytes:
         """Return exactly `length` bytes or raise."""

@@ -315,7 +315,6 @@ CODES: Mapping[str, str] = {
     "corrupt-padding": "a set bit where the mask has only padding",
     "corrupt-kept": "counts of kept weights that are not the mask's",
     "not-dense": "a first row that is not the dense network",
-    "changing-file": "the file was replaced while it was opened, again and again",
     "closed-archive": "a run was asked of an archive that was closed",
     "no-such-run": "the archive has no run of this name",
     "no-runs": "there are no runs to write, or none in the file",

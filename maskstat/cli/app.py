@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import signal
@@ -50,6 +51,7 @@ class MaskstatGroup(click.Group):
         if cmd_name not in COMMANDS:
             return None
         module = importlib.import_module(f"maskstat.cli.{cmd_name}")
+        gc.enable()
         command: click.Command = module.command
         return command
 

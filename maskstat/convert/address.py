@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 __all__ = ["Address"]
 
 _ADDRESS = re.compile(r"(?P<path>.+?)(?:::(?P<run>[^:@]+))?(?:@(?P<iteration>\d+))?", re.DOTALL)
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
+class Address(NamedTuple):
     """Where masks are.
 
     Parameters

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,8 +20,7 @@ __all__ = ["Chance", "pooled_chance", "replace_cells", "uniform_chance"]
 Floats = NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Chance:
+class Chance(NamedTuple):
     """The overlap that chance gives; P pairs, L layers, the total last: shape (P, L + 1).
 
     Parameters
@@ -144,7 +142,7 @@ def pooled_chance(
     arrays = {name: getattr(base, name).copy() for name in values}
     for name, value in values.items():
         arrays[name][:, -1] = value
-    return replace(base, **arrays)
+    return base._replace(**arrays)
 
 
 def replace_cells(
@@ -169,7 +167,7 @@ def replace_cells(
     -------
     Chance
     """
-    arrays = {name: getattr(base, name).copy() for name in Chance.__dataclass_fields__}
+    arrays = {name: getattr(base, name).copy() for name in Chance._fields}
     for cell, chance in cells.items():
         fixed = chance.variance <= 0
         arrays["null"][cell] = chance.null

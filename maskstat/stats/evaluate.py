@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -63,7 +62,7 @@ def chance_under(
     if null in ("layer", "stratified"):
         return base
     if null == "parent":
-        return replace(base, null=np.full_like(base.null, "parent"))
+        return base._replace(null=np.full_like(base.null, "parent"))
     if null == "pooled":
         return pooled_chance(counts, base, alternative=alternative, mid_p=mid_p)
     if null == "auto" and not _lost_channels(counts, profiles):
@@ -231,4 +230,4 @@ def _inside_parents(counts: PairCounts) -> PairCounts:
         last = min(counts.iteration_a[pair] or 0, counts.iteration_b[pair] or 0)
         common = next(t for t in range(last, -1, -1) if a.run.mask(t) == b.run.mask(t))
         parents.append(a.run.mask(common).over(counts.layout).kept)
-    return replace(counts, sizes=np.stack(parents))
+    return counts._replace(sizes=np.stack(parents))

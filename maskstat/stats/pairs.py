@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import combinations
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -33,8 +32,7 @@ Subject: TypeAlias = Run | Mask | tuple[Run, int | None]
 Missing: TypeAlias = Literal["error", "skip", "dense"]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Comparand:
+class Comparand(NamedTuple):
     """One input with the masks chosen from it.
 
     Parameters
@@ -225,8 +223,7 @@ def parse_pairs(text: str, n: int) -> list[tuple[int, int]]:
     return pairs
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class PairCounts:
+class PairCounts(NamedTuple):
     """Counts of pairs of masks, layer by layer; P pairs, L layers.
 
     Parameters

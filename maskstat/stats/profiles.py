@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +19,7 @@ LARGEST_LAYER = 1 << 27
 """Weights; larger layers are not unpacked for a diagnosis."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Profile:
+class Profile(NamedTuple):
     """Kept weights by row and by column of one layer, for several masks.
 
     Parameters
