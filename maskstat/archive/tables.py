@@ -38,6 +38,7 @@ def tables() -> dict[str, str]:
                 for dataset in spec.DATASETS
             ),
         ),
+        "carried": _attributes(list(dict.fromkeys(a for d in spec.DATASETS for a in d.attributes))),
         "series": _table(
             ("series", "unit", "value"),
             ((f"`{series.name}`", series.unit, series.meaning) for series in spec.SERIES),
@@ -61,8 +62,8 @@ def _attributes(attributes: Sequence[spec.Attribute]) -> str:
 
 
 def _with_attributes(dataset: spec.Dataset) -> str:
-    carried = "; ".join(f"attribute `{a.name}`, {a.kind}: {a.meaning}" for a in dataset.attributes)
-    return f"{dataset.meaning}. {carried}" if carried else dataset.meaning
+    carried = ", ".join(f"`{a.name}`" for a in dataset.attributes)
+    return f"{dataset.meaning}; attributes {carried}" if carried else dataset.meaning
 
 
 def _shape(shape: Iterable[str | int]) -> str:
