@@ -187,13 +187,6 @@ class HdfFile:
             group.links.iterate(visit, info=True)
         return found
 
-    def link(self, group: Any, name: bytes, place: str) -> LinkFacts | None:
-        """Return one link of a group, or None."""
-        with _reading(place):
-            if not group.links.exists(name):
-                return None
-            return LinkFacts(name, group.links.get_info(name).type == h5l.TYPE_HARD)
-
     def member(self, group: Any, name: bytes, place: str) -> ObjectFacts:
         """Say what a hard link leads to."""
         with _reading(place):

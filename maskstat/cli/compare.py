@@ -17,6 +17,7 @@ from maskstat.cli.options import (
     overwrite_option,
     pairs_option,
     quiet_option,
+    seed_option,
     select_option,
     sources_argument,
     verbose_option,
@@ -27,7 +28,11 @@ from maskstat.stats.corrections import Correction
 from maskstat.stats.pairtest import Alternative
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from maskstat.run import Run
     from maskstat.stats.summary import Band
+    from maskstat.table import Table
 
 __all__ = ["command"]
 
@@ -76,6 +81,20 @@ __all__ = ["command"]
     help="A layer that an input does not have: an error, or all of it kept (changes totals).",
 )
 @click.option(
+    "--match",
+    type=click.Choice(["units"]),
+    help="Overlap after the best permutation of hidden units, beside that of random masks matched "
+    "in the same way.",
+)
+@click.option(
+    "--draws",
+    type=click.IntRange(min=1),
+    default=199,
+    show_default=True,
+    help="Random pairs of masks that --match draws.",
+)
+@seed_option
+@click.option(
     "--correction",
     type=click.Choice(["bh", "holm", "by", "none"]),
     default="bh",
@@ -102,6 +121,9 @@ def command(
     band: Band | None,
     common: bool,
     missing: Literal["error", "dense"],
+    match: str | None,
+    draws: int,
+    seed: int | None,
     correction: Correction,
     fail_if: tuple[str, ...],
     format_: str | None,
@@ -124,8 +146,14 @@ def command(
       maskstat compare runs/*.h5 --iteration all --group-by init_seed
       maskstat compare old.h5 new.h5 --fail-if 'total:jaccard < 0.9'
     """
+    found = load(sources, select)
+    if match:
+        table = _matched(found, iteration, pairs, draws, seed or 0, layers)
+        with gated(table, fail_if):
+            emit(table, format_=format_, output=output, overwrite=overwrite)
+        return
     table = compare(
-        *load(sources, select),
+        *found,
         iteration=iteration,
         layers=layers,
         pairs=pairs,
@@ -143,3 +171,25 @@ def command(
     hidden = () if verbose else SELDOM
     with gated(table, fail_if):
         emit(table, format_=format_, output=output, overwrite=overwrite, hidden=hidden)
+
+
+def _matched(
+    found: Sequence[tuple[Run, int | None]],
+    iteration: str,
+    pairs: str,
+    draws: int,
+    seed: int,
+    layers: Sequence[str],
+) -> Table:
+    """Compare after matching hidden units; all layers at once, since they share their units."""
+    from maskstat.errors import UsageError
+    from maskstat.stats.matched import matched
+
+    if layers:
+        raise UsageError(
+            "--layer does not go with --match",
+            code="bad-option",
+            place="--layer",
+            consequence="units are matched through the whole network",
+        )
+    return matched(*found, iteration=iteration, pairs=pairs, draws=draws, seed=seed)

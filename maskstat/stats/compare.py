@@ -66,12 +66,14 @@ COMPARE_COLUMNS = {
     "z_column": Column("number", "z if every input position's kept weights are fixed"),
     "log10_p": Column("number", "log10 of the p-value"),
     "log10_q": Column("number", "log10 of p corrected over all tested rows"),
+    "tests": Column("integer", "how many rows were tested: the family of the correction"),
+    "min_lift": Column("number", "least lift that would be significant at 5 %"),
     "note": Column("text", "untestable, same-run, empty-union, neuron-density, or in words"),
 }
 
 SELDOM = (
     "union", "jaccard_distance", "mean_jaccard", "sd_jaccard", "sd_shared", "low99", "high99",
-    "pooled_shared", "adjusted", "z_row", "z_column",
+    "pooled_shared", "adjusted", "z_row", "z_column", "tests", "min_lift",
 )  # fmt: skip
 """Columns that a terminal's table leaves out."""
 
@@ -179,7 +181,7 @@ def compare(
             "mid_p": mid_p,
             "correction": correction,
             "missing": missing,
-            "tests": family_size(np.array(data["log10_p"], np.float64)),
+            "tests": data["tests"][0] if data["tests"] else 0,
         },
     )
 
@@ -227,6 +229,8 @@ def _columns(
         "z_column": z_column,
         "log10_p": log10_p,
         "log10_q": adjust(log10_p.reshape(-1), method=correction),
+        "tests": np.full(shared.shape, family_size(log10_p)),
+        "min_lift": _least_lift(counts, chance),
     }
     labels = [one.label for one in counts.comparands]
     return {
@@ -262,6 +266,12 @@ def _notes(
         words = next((word for where, word in said if where[cell]), "")
         notes.append(str(chance.note[cell]) or words or None)
     return notes
+
+
+def _least_lift(counts: PairCounts, chance: Chance) -> Floats:
+    """Return the least overlap above the central 95 % region, as a multiple of chance."""
+    most = _with_total(np.minimum(counts.kept_a, counts.kept_b))
+    return np.where(chance.high95 < most, _ratio(chance.high95 + 1, chance.expected), np.nan)
 
 
 def _ratio(numerator: NDArray[Any], denominator: Floats) -> Floats:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -240,6 +241,40 @@ def test_manifest_of_another_run(tamper: Tamper, replace_dataset: Put) -> None:
     with pytest.raises(CorruptArchiveError) as caught:
         archive.open_archive(tamper(edit)).runs["lenet-0"]
     assert caught.value.code == "corrupt-manifest"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda document: document["datasets"]["masks"].update(sha256="0" * 64),
+        lambda document: document["datasets"].pop("votes"),
+        lambda document: document["datasets"].update(votes=3),
+        lambda document: document.update(datasets=[]),
+        lambda document: document.update(layout="0" * 64),
+        lambda document: document.update(schema="maskstat-run/2"),
+        lambda document: document["attributes"].update(more=1),
+        lambda document: document["datasets"]["kept"].update(shape=[5, 4]),
+    ],
+    ids=range(8),
+)
+def test_manifests_that_do_not_describe_their_run(
+    tamper: Tamper, replace_dataset: Put, change: Callable[[Any], Any]
+) -> None:
+    """Each with its own digest, and the archive's."""
+
+    def edit(file: h5py.File) -> None:
+        run = file[RUN]
+        document = json.loads(run["manifest"][...].tobytes())
+        change(document)
+        text = json.dumps(document, sort_keys=True, separators=(",", ":")).encode()
+        replace_dataset(run, "manifest", np.frombuffer(text, "u1"))
+        digest = f"sha256:{hashlib.sha256(text).hexdigest()}"
+        run.attrs["digest"] = np.bytes_(digest)
+        runs = {"format": "maskstat-archive/1", "runs": [["lenet-0", digest]]}
+        text = json.dumps(runs, sort_keys=True, separators=(",", ":")).encode()
+        file.attrs["content_digest"] = np.bytes_(f"sha256:{hashlib.sha256(text).hexdigest()}")
+
+    assert reading(tamper(edit)).code == "corrupt-manifest"
 
 
 def test_run_left_out_or_renamed(tamper: Tamper, runs: Callable[..., Run]) -> None:

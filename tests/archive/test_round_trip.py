@@ -215,6 +215,7 @@ def test_runs_that_contradict_themselves_are_not_written(run: Run) -> None:
     changes: list[dict[str, Any]] = [
         {"kept": run.kept - np.eye(5, 3, dtype=int)},
         {"kept": run.kept.astype(float)},
+        {"kept": run.kept + np.eye(5, 3, k=-2, dtype=int)},
         {"masks": MaskRows(stray)},
         {"masks": MaskRows(sparse), "kept": run.kept[[1, 1, 2, 3, 4]]},
         {"status": "done"},

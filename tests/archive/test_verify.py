@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from maskstat import archive
+from maskstat.archive import spec
 from maskstat.archive.verify import verify
 from maskstat.bits import Words, layer_counts
 from maskstat.errors import ArchiveError, NotFoundError, UnsupportedVersionError
@@ -131,6 +132,33 @@ def test_what_is_no_archive_is_an_error(tmp_path: Path, tamper: Tamper) -> None:
     assert caught.value.code == "not-an-archive"
     with pytest.raises(UnsupportedVersionError):
         verify(tamper(newer))
+
+
+def test_what_is_found_only_when_a_run_is_loaded_or_the_archive_seen_whole(
+    tamper: Tamper, runs: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def edit(file: h5py.File) -> None:
+        file["runs/a"].attrs["status"] = np.bytes_("done")
+        file.attrs["content_digest"] = np.bytes_("sha256:" + "0" * 64)
+
+    path = tamper(edit, runs("a"), runs("b"))
+    monkeypatch.setattr(spec, "EAGER_RUNS", 0)
+    assert wrong(path) == [
+        ("run", f"{path}::a", "corrupt-manifest"),
+        ("content", str(path), "corrupt-digest"),
+    ]
+
+
+def test_a_chunk_that_does_not_inflate(tamper: Tamper, run: Run) -> None:
+    path = tamper(lambda file: None, run)
+    with h5py.File(path) as file:
+        info = file[RUN]["masks"].id.get_chunk_info(0)
+    image = bytearray(path.read_bytes())
+    image[info.byte_offset + info.size // 2] ^= 0xFF
+    assert info.filter_mask == 0
+    found = wrong(bytes(image))
+    assert {code for _, _, code in found} <= {"corrupt-chunk", "corrupt-digest"}
+    assert found
 
 
 def test_many_runs_are_guarded_one_by_one(tamper: Tamper, runs: Runs) -> None:
