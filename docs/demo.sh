@@ -6,7 +6,7 @@ folder=$1
 shift
 mkdir -p "$folder"
 cd "$folder"
-[ $# -gt 0 ] || set -- --iterations 10
+[ $# -gt 0 ] || set -- --iterations 7
 
 say() { printf '\n\033[1m%s\033[0m\n' "$1"; }
 show() {
