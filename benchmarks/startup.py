@@ -1,7 +1,8 @@
 """Start-up against the bare imports: python benchmarks/startup.py [--rounds N].
 
 Runs the commands in turn, so that a busy machine slows all of them alike, and prints the median of
-each and the ratios. The archives are LeNet's: 19,518 weights, made here.
+each and the ratios. The archives hold what `maskstat prune` writes for LeNet on the digits: 21
+masks of 19,518 weights, weights, biases and series.
 """
 
 import argparse
@@ -17,7 +18,7 @@ import numpy as np
 
 from maskstat.archive import write
 from maskstat.mask import Layout, Mask
-from maskstat.run import Run
+from maskstat.run import Run, Weights
 
 SHAPES = {
     "conv1.weight": (6, 1, 3, 3),
@@ -35,8 +36,24 @@ def make_archive(path, seed):
     rng = np.random.default_rng(seed)
     kept = {name: rng.random(shape) for name, shape in SHAPES.items()}
     masks = [Mask.from_arrays({n: k < 0.8**t for n, k in kept.items()}) for t in range(1, 21)]
-    assert masks[0].layout == Layout.from_shapes(SHAPES)
-    write(path, [Run.from_masks(f"lenet-{seed}", masks)])
+    size = Layout.from_shapes(SHAPES).size
+    layout = Layout.from_shapes(SHAPES, others={"bias": (236,)})
+    stored = {
+        kind: Weights(values=rng.normal(size=(1, size)).astype(np.float32), iterations=(t,))
+        for kind, t in (("initial", 0), ("final", 20))
+    }
+    run = Run.from_masks(
+        f"lenet-{seed}",
+        [mask.over(layout) for mask in masks],
+        weights=stored,
+        others={kind: np.zeros(236, np.float32) for kind in ("initial", "final")},
+        series={
+            **{name: rng.random((21, 15)) for name in ("train_loss", "validation_loss")},
+            **{name: rng.random(21) for name in ("validation_accuracy", "test_accuracy")},
+        },
+        provenance={"recipe": {"seed": seed}},
+    )
+    write(path, [run])
 
 
 def seconds(command):

@@ -103,9 +103,8 @@ def test_the_package_alone_imports_nothing_heavy():
 @pytest.mark.parametrize("argument", ["--help", "--version"])
 def test_help_imports_nothing_but_click(argument):
     code = (
-        f"import sys; sys.argv = ['maskstat', '{argument}']\n"
-        "from maskstat.__main__ import main\n"
-        "try:\n    main()\nexcept SystemExit: pass"
+        "from maskstat.cli.app import cli\n"
+        f"try:\n    cli.main(['{argument}'])\nexcept SystemExit: pass"
     )
     loaded = loaded_after(code)
     assert "click" in loaded

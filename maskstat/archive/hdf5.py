@@ -36,6 +36,7 @@ _TYPES = {
     "f4": h5t.IEEE_F32LE,
     "f8": h5t.IEEE_F64LE,
 }
+_BY_SIZE = {(kind.get_class(), kind.get_size()): name for name, kind in _TYPES.items()}
 _KINDS: dict[int, Kind] = {h5o.TYPE_GROUP: "group", h5o.TYPE_DATASET: "dataset"}
 
 
@@ -69,6 +70,7 @@ class AttributeFacts(NamedTuple):
     shape: tuple[int, ...] | None
     n_bytes: int
     handle: Any
+    type_handle: Any
 
 
 class DatasetFacts(NamedTuple):
@@ -212,7 +214,7 @@ class HdfFile:
         """Read a text attribute."""
         with _reading(place):
             value = np.empty((), f"S{attribute.n_bytes}")
-            attribute.handle.read(value, mtype=attribute.handle.get_type())
+            attribute.handle.read(value, mtype=attribute.type_handle)
             return bytes(value[()])
 
     def numbers(self, attribute: AttributeFacts, place: str) -> list[int] | list[float]:
@@ -255,7 +257,8 @@ def _object_facts(info: Any) -> ObjectFacts:
 def _dtype(kind: Any) -> str | None:
     if kind.committed():
         return None
-    return next((name for name, known in _TYPES.items() if kind.equal(known)), None)
+    name = _BY_SIZE.get((kind.get_class(), kind.get_size()))
+    return name if name is not None and kind.equal(_TYPES[name]) else None
 
 
 def _attribute_facts(attribute: Any) -> AttributeFacts:
@@ -275,7 +278,7 @@ def _attribute_facts(attribute: Any) -> AttributeFacts:
     else:
         dtype = _dtype(kind)
         found = dtype if dtype in ("i8", "f8") else "other"
-    return AttributeFacts(name, found, shape, kind.get_size(), attribute)
+    return AttributeFacts(name, found, shape, kind.get_size(), attribute, kind)
 
 
 def _dataset_facts(dataset: Any) -> DatasetFacts:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 import importlib
 import os
@@ -51,6 +52,7 @@ class MaskstatGroup(click.Group):
         if cmd_name not in COMMANDS:
             return None
         module = importlib.import_module(f"maskstat.cli.{cmd_name}")
+        gc.freeze()
         gc.enable()
         command: click.Command = module.command
         return command
@@ -149,10 +151,20 @@ def cli() -> None:
     """
 
 
-def main() -> None:
-    """Run the command line."""
+def main() -> NoReturn:
+    """Run the command line, and leave without taking numpy and HDF5 apart object by object."""
     signal.signal(signal.SIGTERM, _terminate)
-    cli.main(prog_name="maskstat", terminal_width=_width())
+    try:
+        cli.main(prog_name="maskstat", terminal_width=_width())
+    except SystemExit as done:
+        status = done.code if isinstance(done.code, int) else int(done.code is not None)
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            status = status or EXIT_BROKEN_PIPE
+    os._exit(status)
 
 
 def _width() -> int:

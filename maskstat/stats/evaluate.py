@@ -41,7 +41,7 @@ def chance_under(
     null
         One of `maskstat.stats.nulls.NULLS`.
     profiles
-        By layer, where there is one: which masks lost channels.
+        By layer, where there is one: which masks consist of whole channels.
     alternative, mid_p
         As for `maskstat.stats.chance.uniform_chance`.
 
@@ -65,7 +65,7 @@ def chance_under(
         return base._replace(null=np.full_like(base.null, "parent"))
     if null == "pooled":
         return pooled_chance(counts, base, alternative=alternative, mid_p=mid_p)
-    if null == "auto" and not _lost_channels(counts, profiles):
+    if null == "auto" and not _whole_channels(counts, profiles):
         return base
     from maskstat.stats.nulls import NULLS, unknown_null
 
@@ -75,13 +75,13 @@ def chance_under(
     return replace_cells(base, cells, alternative=alternative, mid_p=mid_p)
 
 
-def _lost_channels(counts: PairCounts, profiles: Mapping[str, Profile]) -> list[tuple[int, int]]:
-    """Find the (layer, pair) cells in which both masks lost whole channels."""
+def _whole_channels(counts: PairCounts, profiles: Mapping[str, Profile]) -> list[tuple[int, int]]:
+    """Find the (layer, pair) cells in which both masks consist of whole channels."""
     found: list[tuple[int, int]] = []
     for layer, name in enumerate(counts.layout.names):
         if name in profiles:
-            lost = profiles[name].lost_channels
-            both = lost[counts.mask_a] & lost[counts.mask_b]
+            whole = profiles[name].whole_channels
+            both = whole[counts.mask_a] & whole[counts.mask_b]
             found.extend((layer, int(pair)) for pair in np.flatnonzero(both))
     return found
 
@@ -90,7 +90,7 @@ def _layer_cells(counts: PairCounts, null: str, profiles: Mapping[str, Profile])
     """Test cells by what is inside their layers, one layer unpacked at a time, then the totals."""
     n_layers = len(counts.layout.layers)
     if null == "auto":
-        wanted = _lost_channels(counts, profiles)
+        wanted = _whole_channels(counts, profiles)
     else:
         wanted = [(layer, pair) for layer in range(n_layers) for pair in range(len(counts.a))]
     cells: Cells = {}

@@ -28,13 +28,13 @@ class Profile(NamedTuple):
         By output unit.
     columns : int64 (n_masks, n_columns)
         By input weight position.
-    lost_channels : bool (n_masks,)
-        Whether any output or input channel keeps nothing.
+    whole_channels : bool (n_masks,)
+        Whether the mask is what whole output and input channels make, some of them gone.
     """
 
     rows: IntArray
     columns: IntArray
-    lost_channels: BoolArray
+    whole_channels: BoolArray
 
 
 def profile_layer(masks: Sequence[Mask], name: str) -> Profile | None:
@@ -56,14 +56,17 @@ def profile_layer(masks: Sequence[Mask], name: str) -> Profile | None:
     layer = layout.layers[layout.index(name)]
     if len(layer.shape) < 2 or layer.size > LARGEST_LAYER:
         return None
-    rows, columns, lost = [], [], []
+    rows, columns, whole = [], [], []
     for mask in masks:
         matrix = mask.layer(name).reshape(layer.shape[0], -1)
         rows.append(np.count_nonzero(matrix, axis=1))
         columns.append(np.count_nonzero(matrix, axis=0))
-        inputs = columns[-1].reshape(layer.shape[1], -1).sum(axis=1)
-        lost.append(not (rows[-1].all() and inputs.all()))
-    return Profile(rows=np.stack(rows), columns=np.stack(columns), lost_channels=np.array(lost))
+        outputs = np.count_nonzero(rows[-1])
+        inputs = np.count_nonzero(columns[-1].reshape(layer.shape[1], -1).sum(axis=1))
+        taps = layer.size // (layer.shape[0] * layer.shape[1])
+        kept = int(rows[-1].sum())
+        whole.append(0 < kept < layer.size and kept == outputs * inputs * taps)
+    return Profile(rows=np.stack(rows), columns=np.stack(columns), whole_channels=np.array(whole))
 
 
 def unit_moments(kept: IntArray, unit_size: int, a: IntArray, b: IntArray) -> tuple[Floats, Floats]:

@@ -193,9 +193,9 @@ def test_every_kind_has_help_with_an_example(kind):
 
 def test_help_draws_nothing_in():
     code = (
-        "import sys; sys.argv = ['maskstat', 'plot', '--help']\n"
-        "from maskstat.__main__ import main\n"
-        "try:\n    main()\n"
+        "import sys\n"
+        "from maskstat.cli.app import cli\n"
+        "try:\n    cli.main(['plot', '--help'])\n"
         "except SystemExit:\n"
         "    print({'numpy', 'h5py', 'matplotlib', 'torch', 'rich'} & set(sys.modules))"
     )
