@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: demo demo-smoke test test-all lint types bench clean
+.PHONY: demo demo-smoke test test-all coverage docs-images bench lint types clean
 
 $(VENV)/.run: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -27,6 +27,15 @@ test: lint types $(VENV)/.dev  ## lint, types and the tests, slow ones left out
 
 test-all: lint types $(VENV)/.dev
 	$(BIN)/python -m pytest -n 2 -m ''
+
+coverage: $(VENV)/.dev
+	$(BIN)/python -m pytest -n 2 --cov --cov-report=term
+
+docs-images: demo  ## the pictures of README and docs
+	cp demo/distance.png docs/images/
+
+bench: $(VENV)/.dev  ## start-up against the bare imports
+	$(BIN)/python benchmarks/startup.py
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

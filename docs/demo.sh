@@ -46,6 +46,7 @@ show compare ticket-1.h5 ticket-2.h5
 
 say "4. Another initialization: what is alike is what chance gives"
 show compare ticket-1.h5 other-init.h5
+show compare ./ticket-*.h5 fixed-1.h5 other-init.h5 --layer 'fc*' --group-by init_seed
 
 say "5. The consensus (prêt-à-porter) ticket: what all five keep"
 show consensus ticket-*.h5 --threshold 1 -o consensus.h5 --overwrite

@@ -176,7 +176,7 @@ class Guard:
                 code="not-an-archive",
                 place=self.place,
                 consequence="it is no maskstat archive",
-                hint=f"maskstat convert {self.place} -o masks.h5",
+                hint="from Python: maskstat.write(path, [maskstat.Run.from_masks(name, masks)])",
             )
         features = set(found.get(b"required_features", "").split()) - spec.FEATURES
         if int(version[1]) != spec.MAJOR or features:
@@ -333,5 +333,5 @@ def _unsupported(
         code="unsupported-feature" if features else "unsupported-version",
         place=at,
         consequence=f"this is maskstat {__version__}, which reads format {spec.MAJOR}.x",
-        hint="pip install --upgrade maskstat" if newer else f"maskstat upgrade {at} -o NEW.h5",
+        hint="pip install --upgrade maskstat" if newer else f"read it with {writer}",
     )

@@ -155,7 +155,7 @@ def check_superblock(source: Source) -> None:
             code="not-an-archive",
             place=place,
             consequence="it is no maskstat archive",
-            hint=f"maskstat convert {place} -o masks.h5",
+            hint="from Python: maskstat.write(path, [maskstat.Run.from_masks(name, masks)])",
         )
     if len(head) < _SUPERBLOCK.size:
         raise _truncated(place)
@@ -207,7 +207,7 @@ def reading_error(error: OSError | ValueError, place: str) -> MaskstatError:
         return _not_a_file(place, folder=False)
     reason = os.strerror(number) if number else str(error)
     code = "permission-denied" if number in (errno.EACCES, errno.EPERM) else "read-failed"
-    hint = "maskstat merge FILES... -o SWEEP.h5" if number == errno.EMFILE else ""
+    hint = "ulimit -n 4096, or fewer files at once" if number == errno.EMFILE else ""
     return StorageError(f"it cannot be read: {reason}", code=code, place=place, hint=hint)
 
 

@@ -92,7 +92,7 @@ class TestOtherFiles:
         path.write_text("hello")
         message = refused(path, "not-an-archive", ArchiveError)
         assert str(path) in message
-        assert "try: maskstat convert" in message
+        assert "try: from Python: maskstat.write" in message
         assert not archive.is_archive(path)
 
     def test_empty(self, tmp_path: Path) -> None:
@@ -147,7 +147,7 @@ class TestVersion:
             file.attrs["format_version"] = np.bytes_("0.9")
 
         path = tamper(edit)
-        assert "maskstat upgrade" in refused(path, "unsupported-version", UnsupportedVersionError)
+        assert "try: read it with" in refused(path, "unsupported-version", UnsupportedVersionError)
         assert archive.is_archive(path) is True
 
     def test_required_feature(self, tamper: Tamper) -> None:
