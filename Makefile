@@ -34,8 +34,9 @@ coverage: $(VENV)/.dev
 docs-images: demo  ## the pictures of README and docs
 	cp demo/distance.png docs/images/
 
-bench: $(VENV)/.dev  ## start-up against the bare imports
+bench: $(VENV)/.dev  ## start-up against the bare imports, statistics against scipy.stats
 	$(BIN)/python benchmarks/startup.py
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/chance.py
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -61,6 +61,7 @@ COMPARE_COLUMNS = {
     "pooled_shared": Column("number", "expected if all layers were one; totals only"),
     "lift": Column("number", "shared / expected_shared"),
     "adjusted": Column("number", "(shared - expected) / (most possible - expected)"),
+    "log_odds": Column("number", "ln odds ratio, 0.5 added to each cell; layers only"),
     "z": Column("number", "(shared - expected) / sd"),
     "z_row": Column("number", "z if every output unit's kept weights are fixed"),
     "z_column": Column("number", "z if every input position's kept weights are fixed"),
@@ -73,7 +74,7 @@ COMPARE_COLUMNS = {
 
 SELDOM = (
     "union", "jaccard_distance", "mean_jaccard", "sd_jaccard", "sd_shared", "low99", "high99",
-    "pooled_shared", "adjusted", "z_row", "z_column", "tests", "min_lift",
+    "pooled_shared", "adjusted", "log_odds", "z_row", "z_column", "tests", "min_lift",
 )  # fmt: skip
 """Columns that a terminal's table leaves out."""
 
@@ -224,6 +225,7 @@ def _columns(
         ),
         "lift": _ratio(shared, chance.expected),
         "adjusted": _ratio(excess, np.where(room > 1e-9, room, 0)),
+        "log_odds": np.column_stack([_log_odds(counts), np.full(n_pairs, np.nan)]),
         "z": z,
         "z_row": z_row,
         "z_column": z_column,
@@ -317,6 +319,12 @@ def _unit_z(
         mean[:, -1], variance[:, -1] = mean[:, :-1].sum(axis=1), variance[:, :-1].sum(axis=1)
         scores.append(_ratio(shared - mean, np.sqrt(variance)))
     return scores[0], scores[1]
+
+
+def _log_odds(counts: PairCounts) -> Floats:
+    from maskstat.stats.measures import measure
+
+    return measure("log-odds", counts.shared, counts.sizes, counts.kept_a, counts.kept_b)
 
 
 def _measured(counts: PairCounts, name: str) -> list[float]:
