@@ -190,7 +190,8 @@ class Recipe:
                     hint="--set train.lr=0.1",
                 )
             key = key.strip()
-            changes[_name_of(key, "--set")] = _parsed(key, text.strip(), _KINDS[key])
+            name = _name_of(key, "--set")
+            changes[name] = _parsed(key, text.strip(), _KINDS[key])
         return replace(self, **changes)
 
     def replace(self, **changes: Any) -> Self:

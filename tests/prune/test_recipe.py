@@ -180,3 +180,9 @@ def test_a_recipe_needs_no_torch():
     code = "import sys, maskstat.prune; assert 'torch' not in sys.modules; print('free')"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "free\n"
+
+
+def test_a_misspelt_setting_is_answered_with_the_nearest() -> None:
+    with pytest.raises(UsageError, match=r"did you mean 'train\.lr'") as caught:
+        Recipe().with_settings(["train.lrr=1"])
+    assert caught.value.place == "--set"
