@@ -187,6 +187,10 @@ class Mask:
         >>> mask.over(Layout.from_shapes({"conv": (3,), "fc": (2,)})).kept.tolist()
         [3, 1]
         """
+        for layer in layout.layers:
+            own = next((one for one in self.layout.layers if one.name == layer.name), layer)
+            if own.shape != layer.shape:
+                layout.require_same(self.layout, other_place=self.label)
         mine = {
             layer.name: (layer, kept)
             for layer, kept in zip(self.layout.layers, self.kept, strict=True)

@@ -247,6 +247,8 @@ class Run:
         >>> run.n_iterations, run.mask(1).n_kept
         (2, 2)
         """
+        if not masks:
+            raise InputError("there are no masks", code="no-masks", place=run_id)
         layout = masks[0].layout
         for mask in masks[1:]:
             layout.require_same(mask.layout, place=masks[0].label, other_place=mask.label)

@@ -13,6 +13,7 @@ from maskstat.errors import LayoutMismatchError, NotFoundError, UsageError
 from maskstat.mask import Mask
 from maskstat.run import Run
 from maskstat.stats.compare import COMPARE_COLUMNS, compare
+from maskstat.stats.summary import summarize
 
 SHAPES = {"conv": (4, 3, 3), "fc": (20, 9), "out": (3, 20)}
 
@@ -187,3 +188,28 @@ def test_layers_that_not_all_have_are_skipped_or_dense():
         compare(a, Mask.from_arrays({"q": [1]}), missing="skip")
     with pytest.raises(LayoutMismatchError, match="layer x is"):
         compare(a, Mask.from_arrays({"x": [1]}), missing="skip")
+
+
+def test_inputs_of_one_label_are_told_apart():
+    masks = [Mask.from_arrays(random_mask(seed).to_arrays()) for seed in range(3)]
+    table = compare(*masks)
+    assert [(r["a"], r["b"]) for r in table.where(layer="fc")] == [
+        ("mask#1", "mask#2"), ("mask#1", "mask#3"), ("mask#2", "mask#3"),
+    ]  # fmt: skip
+    run = run_of("a", 0.8, 0.5)
+    rows = compare((run, 1), (run, 2)).where(layer="total")
+    assert (rows[0]["a"], rows[0]["b"]) == ("a@1", "a@2")
+
+
+def test_summaries_do_not_depend_on_labels():
+    named = [random_mask(seed) for seed in range(5)]
+    unnamed = [Mask.from_arrays(mask.to_arrays()) for mask in named]
+    left, right = (summarize(compare(*masks)).where(layer="total")[0] for masks in (named, unnamed))
+    assert left == right
+    assert left["runs"] == 5
+    summarize(compare(named[0], named[0], named[1]))
+
+
+def test_a_layer_of_another_shape_is_never_stretched():
+    with pytest.raises(LayoutMismatchError):
+        Mask.from_arrays({"fc": [1, 0]}).over(Mask.from_arrays({"fc": [1, 0, 1]}).layout)

@@ -1,5 +1,6 @@
 """consensus: votes against sums of booleans, thresholds by integers, what the ticket carries."""
 
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -7,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from maskstat.errors import InputError, UsageError
-from maskstat.mask import Mask
+from maskstat.errors import UsageError
+from maskstat.mask import Layout, Mask
 from maskstat.run import Run, Weights
 from maskstat.stats.consensus import consensus, least_votes
 
@@ -104,5 +105,23 @@ def test_a_consensus_of_some_layers_carries_no_weights_of_others():
 
 def test_several_iterations_are_no_consensus():
     run = Run.from_masks("r", masks_of(0, 2))
-    with pytest.raises(InputError, match="one mask of each input"):
+    with pytest.raises(UsageError, match="one mask of each input"):
         consensus(run, iteration="all")
+
+
+def test_masks_of_one_run_are_no_independent_votes():
+    run = Run.from_masks("r", masks_of(0, 2))
+    for row in consensus((run, 1), (run, 2)):
+        assert (row["z"], row["log10_p"], row["note"]) == (None, None, "same-run")
+
+
+def test_parents_with_other_biases_leave_no_initial_weights():
+    start = np.arange(101, dtype=np.float32)
+    one, two = run_of("a", 1, start), run_of("b", 2, start)
+    layout = Layout.from_shapes(SHAPES, others={"bias": (2,)})
+    biased = [
+        replace(run, layout=layout, others={"initial": np.float32([value, 0])})
+        for run, value in ((one, 1), (two, 8))
+    ]
+    assert not consensus(*biased).to_run().weights
+    assert consensus(biased[0], replace(biased[0], digest="c")).to_run().others

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import errno
 import gc
 import importlib
 import os
@@ -100,11 +101,12 @@ def _explain(error: Exception, *, as_json: bool) -> int:
         _silence(sys.stdout)
         if isinstance(error, BrokenPipeError):
             return EXIT_BROKEN_PIPE
+        full = error.filename is None and error.errno == errno.ENOSPC
         failure = StorageError(
             error.strerror or str(error),
             code="os-error",
-            place=str(error.filename) if error.filename else "standard output",
-            consequence="the result could not be written",
+            place="standard output" if full else str(error.filename or ""),
+            consequence="the result could not be written" if full else "",
         )
         report(failure, as_json=as_json)
         return failure.exit_status
@@ -120,7 +122,9 @@ def _explain(error: Exception, *, as_json: bool) -> int:
 def _silence(stream: Any) -> None:
     """Point a stream that cannot be written at nothing, so that closing it stays quiet."""
     try:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        nothing = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nothing, stream.fileno())
+        os.close(nothing)
     except (OSError, ValueError):
         return
 
@@ -154,6 +158,9 @@ def cli() -> None:
 def main() -> NoReturn:
     """Run the command line, and leave without taking numpy and HDF5 apart object by object."""
     signal.signal(signal.SIGTERM, _terminate)
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:  # closed by the caller
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115
     try:
         cli.main(prog_name="maskstat", terminal_width=_width())
     except SystemExit as done:

@@ -28,11 +28,7 @@ from maskstat.stats.corrections import Correction
 from maskstat.stats.pairtest import Alternative
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from maskstat.run import Run
     from maskstat.stats.summary import Band
-    from maskstat.table import Table
 
 __all__ = ["command"]
 
@@ -146,9 +142,12 @@ def command(
       maskstat compare runs/*.h5 --iteration all --group-by init_seed
       maskstat compare old.h5 new.h5 --fail-if 'total:jaccard < 0.9'
     """
+    _refuse_idle_options(match=bool(match), common=common)
     found = load(sources, select)
     if match:
-        table = _matched(found, iteration, pairs, draws, seed or 0, layers)
+        from maskstat.stats.matched import matched
+
+        table = matched(*found, iteration=iteration, pairs=pairs, draws=draws, seed=seed or 0)
         with gated(table, fail_if):
             emit(table, format_=format_, output=output, overwrite=overwrite)
         return
@@ -173,23 +172,21 @@ def command(
         emit(table, format_=format_, output=output, overwrite=overwrite, hidden=hidden)
 
 
-def _matched(
-    found: Sequence[tuple[Run, int | None]],
-    iteration: str,
-    pairs: str,
-    draws: int,
-    seed: int,
-    layers: Sequence[str],
-) -> Table:
-    """Compare after matching hidden units; all layers at once, since they share their units."""
-    from maskstat.errors import UsageError
-    from maskstat.stats.matched import matched
+_NOT_MATCHED = (
+    "layers", "null", "alternative", "mid_p", "measures", "group_by", "band", "common", "missing",
+    "correction",
+)  # fmt: skip
 
-    if layers:
-        raise UsageError(
-            "--layer does not go with --match",
-            code="bad-option",
-            place="--layer",
-            consequence="units are matched through the whole network",
-        )
-    return matched(*found, iteration=iteration, pairs=pairs, draws=draws, seed=seed)
+
+def _refuse_idle_options(*, match: bool, common: bool) -> None:
+    """Refuse options that would do nothing, rather than let them be believed."""
+    from click.core import ParameterSource
+
+    context = click.get_current_context()
+    idle = [*_NOT_MATCHED] if match else ["draws", "seed"]
+    idle += ["missing"] if common else []
+    for parameter in context.command.params:
+        name = parameter.name or ""
+        if name in idle and context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            partner = "--match" if match else "--common" if name == "missing" else "no --match"
+            raise click.UsageError(f"{parameter.opts[-1]} does nothing with {partner}")

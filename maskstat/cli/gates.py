@@ -10,7 +10,6 @@ from fnmatch import fnmatchcase
 
 import click
 
-from maskstat.cli.report import note
 from maskstat.errors import UsageError, closest, printable
 from maskstat.table import Cell, Table
 
@@ -81,11 +80,13 @@ class Gate:
         layer = (match["layer"] or "").strip()
         return cls(text.strip(), layer, match["column"], match["operator"], number)
 
+    def names(self, row: dict[str, Cell]) -> bool:
+        """Tell whether a row is one of those that the condition is about."""
+        return not self.layer or fnmatchcase(str(row.get("layer", "")), self.layer)
+
     def meets(self, row: dict[str, Cell]) -> bool:
         """Tell whether a row is one of those named and its value satisfies the comparison."""
-        if self.layer and not fnmatchcase(str(row.get("layer", "")), self.layer):
-            return False
-        value = row[self.column]
+        value = row[self.column] if self.names(row) else None
         return value is not None and _OPERATORS[self.operator](float(value), self.number)
 
 
@@ -115,11 +116,22 @@ def enforce(gates: Sequence[Gate], table: Table) -> None:
             if gate.meets(row):
                 failed = True
                 where = " ".join(
-                    printable(str(row[key])) for key in ("run", "a", "b", "layer") if row.get(key)
+                    f"{key} {printable(str(row[key]))}"
+                    if key in _NUMBERED
+                    else printable(str(row[key]))
+                    for key in _PLACES
+                    if row.get(key) is not None
                 )
-                note(f"fail-if '{gate.text}': {where}: {gate.column} is {row[gate.column]}")
+                # What failed is the result of a gate, not talk: --quiet does not silence it.
+                click.echo(
+                    f"fail-if '{gate.text}': {where}: {gate.column} is {row[gate.column]}", err=True
+                )
     if failed:
         click.get_current_context().exit(1)
+
+
+_NUMBERED = ("iteration", "iteration_a", "iteration_b", "votes")
+_PLACES = ("run", "group", "a", "b", *_NUMBERED[:3], "layer", "votes")
 
 
 def _checked(gate: Gate, table: Table) -> Gate:
@@ -138,5 +150,13 @@ def _checked(gate: Gate, table: Table) -> Gate:
             code="bad-condition",
             place="--fail-if",
             consequence=closest(gate.layer, layers),
+        )
+    values = [row[gate.column] for row in table if gate.names(row)]
+    if values and all(value is None for value in values):
+        raise UsageError(
+            f"'{gate.column}' has no value in the rows that '{printable(gate.text)}' names",
+            code="nothing-to-check",
+            place="--fail-if",
+            consequence="a gate that can never close says nothing",
         )
     return gate

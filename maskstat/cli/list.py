@@ -16,6 +16,10 @@ from maskstat.cli.options import (
     sources_argument,
 )
 from maskstat.cli.output import emit
+from maskstat.cli.report import report
+from maskstat.errors import MaskstatError
+from maskstat.run import Run
+from maskstat.selection import select_runs
 from maskstat.stats.inventory import list_runs
 
 __all__ = ["command"]
@@ -45,9 +49,16 @@ def command(
       maskstat list runs/
       maskstat list *.h5 --select 'method=l1-* seed=0-5'
     """
-    files: list[str] = []
+    runs: list[Run] = []
+    status = 0
     for source in sources:
         folder = Path(source)
-        files.extend(map(str, sorted(folder.glob("*.h5"))) if folder.is_dir() else [source])
-    table = list_runs([run for run, _ in load(files, select)])
+        for path in sorted(map(str, folder.glob("*.h5"))) if folder.is_dir() else [source]:
+            try:
+                runs.extend(run for run, _ in load([path], None))
+            except MaskstatError as error:  # the other runs are listed all the same
+                report(error, as_json=format_ in ("json", "jsonl"))
+                status = max(status, error.exit_status)
+    table = list_runs(select_runs(runs, select) if select else runs)
     emit(table, format_=format_, output=output, overwrite=overwrite, hidden=("digest",))
+    click.get_current_context().exit(status)

@@ -21,6 +21,8 @@ MISSING = "-"
 EXPENDABLE = (
     "log10_q", "log10_se", "high95", "low95", "expected_shared", "sd", "se", "null", "shape",
     "dead_outputs", "untestable", "layers", "iteration_b", "iteration_a", "lift", "kept_b",
+    "kept_a", "expected_jaccard", "validation_accuracy", "z", "sparsity", "share", "size",
+    "expected",
 )  # fmt: skip
 """Columns that a narrow terminal does without, in this order."""
 
@@ -184,7 +186,12 @@ def _laid_out(table: Table, hidden: Sequence[str], width: int | None) -> tuple[s
     for name in names:
         numeric = table.columns[name].kind in ("integer", "number")
         laid_out.add_column(
-            name.replace("_", "\n"), justify="right" if numeric else "left", vertical="bottom"
+            name.replace("_", "\n"),
+            justify="right" if numeric else "left",
+            vertical="bottom",
+            # A number that is cut is another number: let the line run over the edge instead.
+            min_width=max(map(len, cells[name]), default=0) if numeric else None,
+            no_wrap=numeric,
         )
     layers = table.data.get("layer", ())
     for index in range(len(table)):

@@ -10,6 +10,7 @@ import click
 
 from maskstat.cli.options import overwrite_option, quiet_option, seed_option
 from maskstat.cli.progress import BarProgress, LineProgress
+from maskstat.errors import UsageError
 from maskstat.prune import Recipe, prune
 from maskstat.prune.progress import Progress, Silent
 
@@ -98,6 +99,15 @@ def command(
       maskstat prune --seed 0 --vary order --run 1 -o a1.h5
       maskstat prune --recipe mine.toml --set train.lr=0.05 -o mine.h5
     """
+    if output == "-":
+        raise UsageError(
+            "it is standard output",
+            code="bad-output",
+            place="--output",
+            consequence="the archive is published after every iteration, which standard output "
+            "cannot be",
+            hint="-o run.h5",
+        )
     base = Recipe.from_toml(recipe) if recipe else Recipe()
     changes = {name: value for name, value in given.items() if value is not None}
     if vary is not None:
@@ -107,6 +117,11 @@ def command(
     resolved = base.with_settings(settings).replace(**changes)
     with _progress(quiet) as progress:
         prune(resolved, output=output, overwrite=overwrite, progress=progress)
+
+
+for _option in command.params:
+    if isinstance(_option, click.Option) and _option.name == "quiet":
+        _option.help = "Say nothing on standard error but errors."  # there are no results to print
 
 
 def _progress(quiet: bool) -> AbstractContextManager[Progress]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import click
 
 from maskstat.errors import MaskstatError
@@ -16,7 +18,8 @@ def report(error: MaskstatError, *, as_json: bool = False) -> None:
 
         click.echo(json.dumps(error.to_dict()), err=True)
         return
-    label = click.style("Error", fg="red", bold=True)
+    plain = "NO_COLOR" in os.environ
+    label = "Error" if plain else click.style("Error", fg="red", bold=True)
     click.echo(f"{label}: {error.headline}", err=True)
     if error.hint:
         click.echo(f"  try: {error.hint}", err=True)

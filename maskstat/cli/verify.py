@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import sys
-
 import click
 
-from maskstat.archive.verify import verify
+from maskstat.archive.verify import Verification, verify
 from maskstat.cli.options import (
     format_option,
     output_option,
@@ -15,6 +13,10 @@ from maskstat.cli.options import (
     sources_argument,
 )
 from maskstat.cli.output import emit
+from maskstat.cli.report import report
+from maskstat.convert.address import Address
+from maskstat.convert.read import standard_input
+from maskstat.errors import MaskstatError
 from maskstat.table import Column, Table
 
 __all__ = ["VERIFY_COLUMNS", "command"]
@@ -50,7 +52,15 @@ def command(
       maskstat verify run.h5
       maskstat verify *.h5 --format json
     """
-    found = [verify(sys.stdin.buffer.read() if source == "-" else source) for source in sources]
+    found: list[Verification] = []
+    status = 0
+    for source in sources:
+        path = Address.find(source).path
+        try:
+            found.append(verify(standard_input() if path == "-" else path))
+        except MaskstatError as error:  # the other files are checked all the same
+            report(error, as_json=format_ in ("json", "jsonl"))
+            status = max(status, error.exit_status)
     rows = [row for verification in found for row in verification.rows()]
     table = Table(
         schema="maskstat.verify/1",
@@ -59,5 +69,5 @@ def command(
         inputs=[{"path": one.path, "digest": one.content_digest or None} for one in found],
     )
     emit(table, format_=format_, output=output, overwrite=overwrite)
-    if not all(verification.ok for verification in found):
-        click.get_current_context().exit(1)
+    if status or not all(verification.ok for verification in found):
+        click.get_current_context().exit(status or 1)

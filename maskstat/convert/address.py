@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from typing import NamedTuple
 
@@ -43,3 +44,13 @@ class Address(NamedTuple):
             return cls(text)
         iteration = match["iteration"]
         return cls(match["path"], match["run"], None if iteration is None else int(iteration))
+
+    @classmethod
+    def find(cls, text: str) -> Address:
+        """Take an address apart, a file whose own name looks like one being that file."""
+        if os.path.exists(text):
+            return cls(text)
+        path, at, iteration = text.rpartition("@")
+        if at and iteration.isdecimal() and os.path.exists(path):
+            return cls(path, None, int(iteration))
+        return cls.parse(text)

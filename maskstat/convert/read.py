@@ -8,10 +8,10 @@ from collections.abc import Sequence
 
 from maskstat.archive.reader import open_archive
 from maskstat.convert.address import Address
-from maskstat.errors import NotFoundError, UsageError, closest
+from maskstat.errors import NotFoundError, StorageError, UsageError, closest
 from maskstat.run import Run
 
-__all__ = ["read", "read_all"]
+__all__ = ["read", "read_all", "standard_input"]
 
 
 def read(source: str | os.PathLike[str]) -> Run:
@@ -34,7 +34,7 @@ def read(source: str | os.PathLike[str]) -> Run:
     ArchiveError
         The file is no archive, damaged, unsafe, or of another version.
     UsageError
-        The file holds several runs and the address names none.
+        The file holds several runs and the address names none, or it names an iteration.
 
     Examples
     --------
@@ -42,7 +42,15 @@ def read(source: str | os.PathLike[str]) -> Run:
     >>> run.mask(3).density  # doctest: +SKIP
     0.512
     """
-    runs = [run for run, _ in read_all([source])]
+    found = read_all([source])
+    runs = [run for run, _ in found]
+    if found[0][1] is not None:
+        raise UsageError(
+            f"the address names iteration {found[0][1]}, a run has them all",
+            code="iteration-of-run",
+            place=os.fspath(source),
+            hint=f"maskstat.read(...).mask({found[0][1]})",
+        )
     if len(runs) > 1:
         raise UsageError(
             f"the file holds {len(runs)} runs",
@@ -72,11 +80,12 @@ def read_all(sources: Sequence[str | os.PathLike[str]]) -> list[tuple[Run, int |
         As `read` does.
     """
     found: list[tuple[Run, int | None]] = []
+    stdin: bytes | None = None
     for source in sources:
-        text = os.fspath(source)
-        # A file whose name looks like an address is still that file.
-        address = Address(text) if os.path.exists(text) else Address.parse(text)
-        archive = open_archive(sys.stdin.buffer.read() if address.path == "-" else address.path)
+        address = Address.find(os.fspath(source))
+        if address.path == "-":
+            stdin = standard_input() if stdin is None else stdin
+        archive = open_archive(address.path if address.path != "-" or stdin is None else stdin)
         if address.run_id is None:
             runs = list(archive.runs.values())
         elif address.run_id in archive.runs:
@@ -93,3 +102,19 @@ def read_all(sources: Sequence[str | os.PathLike[str]]) -> list[tuple[Run, int |
                 run.mask(address.iteration)
             found.append((run, address.iteration))
     return found
+
+
+def standard_input() -> bytes:
+    """Return all of standard input.
+
+    Raises
+    ------
+    StorageError
+        It is closed.
+    """
+    try:
+        return sys.stdin.buffer.read()
+    except (AttributeError, ValueError, OSError):
+        raise StorageError(
+            "it cannot be read", code="no-input", place="standard input", hint="cat run.h5 | ..."
+        ) from None

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import sys
 from os import PathLike
-from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from maskstat.prune.progress import Progress, Silent
 from maskstat.prune.recipe import Recipe
 from maskstat.run import Run
+
+if TYPE_CHECKING:
+    from maskstat.prune.imp import Publish
 
 __all__ = ["Progress", "Recipe", "Silent", "prune"]
 
@@ -51,7 +53,7 @@ def prune(
     MissingExtraError
         torch is not installed.
     OutputExistsError
-        Something else is at the path.
+        Something else is at the path, or comes there meanwhile, or it cannot be continued.
     StorageError
         The file system does not allow it.
     TrainingError
@@ -68,29 +70,23 @@ def prune(
     if output is None:
         return _iterate(recipe, None, lambda _: None, watcher)
 
-    from maskstat.archive import open_archive, write  # h5py, which an archive alone needs
-    from maskstat.prune.resume import earlier_run, require_folder
+    from maskstat.archive import open_archive  # h5py, which an archive alone needs
+    from maskstat.prune.resume import Target
 
-    path = Path(output)
-    earlier = None if overwrite else earlier_run(path, recipe)
+    target = Target(output, overwrite=overwrite)
+    target.require_file()
+    earlier = target.earlier_run(recipe)
     if earlier is not None and earlier.status == "complete":
-        watcher.note(f"skipped: {path} is complete")
+        watcher.note(f"skipped: {target.path} is complete")
         return earlier
     if earlier is not None:
-        watcher.note(f"continued: {path} is {earlier.status}")
-    require_folder(path)
-    replace = overwrite or earlier is not None
-
-    def publish(run: Run) -> None:
-        nonlocal replace
-        write(path, [run], overwrite=replace)
-        replace = True
-
-    _iterate(recipe, earlier, publish, watcher)
-    return open_archive(path).runs[recipe.run_id]
+        watcher.note(f"continued: {target.path} is {earlier.status}")
+    target.require_folder()
+    _iterate(recipe, earlier, target.publish, watcher)
+    return open_archive(target.path).runs[recipe.run_id]
 
 
-def _iterate(recipe: Recipe, earlier: Run | None, publish: Any, progress: Progress) -> Run:
+def _iterate(recipe: Recipe, earlier: Run | None, publish: Publish, progress: Progress) -> Run:
     """Run a recipe with torch set for it."""
     from maskstat.prune.session import deterministic_torch, require_torch
 
@@ -104,8 +100,7 @@ def _iterate(recipe: Recipe, earlier: Run | None, publish: Any, progress: Progre
 class _Callable(ModuleType):
     """`maskstat.prune` is this package and, as the public name, its function."""
 
-    def __call__(self, recipe: Recipe | None = None, **options: Any) -> Run:
-        return prune(recipe, **options)
+    __call__ = staticmethod(prune)
 
 
 sys.modules[__name__].__class__ = _Callable

@@ -58,7 +58,8 @@ def iterate(recipe: Recipe, *, earlier: Run | None, publish: Publish, progress: 
     UsageError
         The recipe names something that is not there.
     OutputExistsError
-        The earlier run was made with other versions or on another kind of processor.
+        The earlier run was made with other versions or on another kind of processor, or lacks
+        what its next iteration is made from.
 
     Notes
     -----
@@ -158,7 +159,7 @@ def _continue(record: Record, earlier: Run) -> Clock:
                 consequence="its second half would not fit its first",
                 hint="another --output, or --overwrite to begin again",
             )
-    if earlier.series:
+    if earlier.series or earlier.n_iterations > 1:  # else the first training failed
         record.restore(earlier)
     return Clock.resume(earlier.clock)
 

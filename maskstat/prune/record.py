@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maskstat.bits import BoolArray, IntArray, WordArray, Words, layer_counts, pack, unpack
+from maskstat.errors import OutputExistsError
 from maskstat.layout import Layout
 from maskstat.prune.network import State
 from maskstat.prune.recipe import Recipe
@@ -104,7 +105,22 @@ class Record:
             self._logits.append(row.logits)
 
     def restore(self, run: Run) -> None:
-        """Take over all iterations of a stored run that was made by the same recipe."""
+        """Take over all iterations of a stored run that was made by the same recipe.
+
+        Raises
+        ------
+        OutputExistsError
+            Something that the next iteration is made from is not stored.
+        """
+        missing = self._missing(run)
+        if missing:
+            raise OutputExistsError(
+                f"it is there and cannot be continued: it holds no {missing}",
+                code="output-exists",
+                place=run.place,
+                consequence="nothing was changed",
+                hint="another --output, or --overwrite to replace it",
+            )
         last = run.n_iterations - 1
         final = run.weights["final"]
         self._words = [
@@ -120,6 +136,25 @@ class Record:
             weights=self._weights[last],
             others=self.initial.others if others is None else others,
         )
+
+    def _missing(self, run: Run) -> str:
+        """Name the first thing that a stored run needs to be continued and lacks."""
+        iterations = tuple(range(run.n_iterations))
+        final, outputs = run.weights.get("final"), run.outputs.get(self.recipe.dataset)
+        needed = iterations if self.recipe.save_weights == "all" else iterations[-1:]
+        lacking = {
+            "final weights": final is None or not set(needed) <= set(final.iterations),
+            "final values of the tensors that are never pruned": (
+                self.layout.n_others > 0 and "final" not in run.others
+            ),
+            "outputs": self.recipe.save_outputs
+            and (outputs is None or outputs.iterations != iterations),
+            **{
+                f"series {name}": name not in run.series or len(run.series[name]) != len(iterations)
+                for name in _SERIES
+            },
+        }
+        return next((name for name, lacks in lacking.items() if lacks), "")
 
     def run(
         self, status: Status, *, clock: Mapping[str, Any], failure: Mapping[str, Any] | None = None

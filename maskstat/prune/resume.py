@@ -3,66 +3,139 @@
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
 
-from maskstat.archive import open_archive
+from maskstat.archive import open_archive, write
 from maskstat.errors import InputError, OutputExistsError, StorageError, UsageError
 from maskstat.prune.recipe import Recipe
 from maskstat.run import Run
 
-__all__ = ["earlier_run", "require_folder"]
+__all__ = ["Target"]
 
 
-def earlier_run(path: Path, recipe: Recipe) -> Run | None:
-    """Return the run of a recipe that a file holds, whole or not.
+class Target:
+    """An output path, and what this process knows to be there.
 
     Parameters
     ----------
     path
         Where the run is to be.
-    recipe
-        What is to be run.
-
-    Returns
-    -------
-    Run or None
-        None where nothing is there.
-
-    Raises
-    ------
-    OutputExistsError
-        Something else is there.
+    overwrite
+        Whether what is there may be replaced.
     """
-    if not path.exists():
-        return None
-    try:
-        with open_archive(path) as archive:
-            n_runs = len(archive.runs)
-            run = next(iter(archive.runs.values())) if n_runs == 1 else None
-    except InputError as error:
-        raise _in_the_way(path, f"it is there and cannot be continued: {error.fact}") from error
-    if run is None:
-        raise _in_the_way(path, f"it is there and holds {n_runs} runs")
-    if run.recipe_digest != recipe.digest:
-        raise _in_the_way(path, f"it holds the run of another recipe: {_difference(run, recipe)}")
-    return run
 
+    def __init__(self, path: str | os.PathLike[str], *, overwrite: bool) -> None:
+        self.path = Path(path)
+        self._overwrite = overwrite
+        self._known: str | None = None  # content digest of what was read or published last
 
-def require_folder(path: Path) -> None:
-    """Raise before a long training if its result could not be written.
+    def require_file(self) -> None:
+        """Raise if what is there is no file.
 
-    Raises
-    ------
-    StorageError
-        The folder is not there, or may not be written to.
-    """
-    folder = path.absolute().parent
-    if not folder.is_dir():
-        raise StorageError("its folder is not there", code="no-such-folder", place=str(path))
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise StorageError(
-            "its folder may not be written to", code="permission-denied", place=str(path)
-        )
+        Raises
+        ------
+        StorageError
+            It is a folder or a device, or nothing can have this name.
+        """
+        try:
+            mode = os.lstat(os.path.realpath(self.path)).st_mode
+        except (FileNotFoundError, NotADirectoryError, PermissionError):
+            return  # nothing is there, or `require_folder` says why it cannot be seen
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise StorageError(reason, code="write-failed", place=str(self.path)) from error
+        if not stat.S_ISREG(mode):
+            raise StorageError(
+                "it is a folder or a device",
+                code="not-a-file",
+                place=str(self.path),
+                hint="name a file",
+            )
+
+    def require_folder(self) -> None:
+        """Raise before a long training if its result could not be written.
+
+        Raises
+        ------
+        StorageError
+            The folder is not there, or may not be written to.
+        """
+        folder, place = os.path.dirname(os.path.realpath(self.path)), str(self.path)
+        if not os.path.isdir(folder):
+            raise StorageError("its folder is not there", code="no-such-folder", place=place)
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise StorageError(
+                "its folder may not be written to", code="permission-denied", place=place
+            )
+
+    def earlier_run(self, recipe: Recipe) -> Run | None:
+        """Return the run of a recipe that is there, whole or not.
+
+        Parameters
+        ----------
+        recipe
+            What is to be run.
+
+        Returns
+        -------
+        Run or None
+            None where nothing is there, or it is to be replaced.
+
+        Raises
+        ------
+        OutputExistsError
+            Something else is there.
+        """
+        path = self.path
+        if self._overwrite or not os.path.lexists(path):
+            return None
+        try:
+            with open_archive(path) as archive:
+                n_runs, self._known = len(archive.runs), archive.content_digest
+                run = next(iter(archive.runs.values())) if n_runs == 1 else None
+        except InputError as error:
+            fact = f"it is there and cannot be continued: {error.fact}"
+            raise _in_the_way(path, fact) from error
+        if run is None:
+            raise _in_the_way(path, f"it is there and holds {n_runs} runs")
+        if run.recipe_digest != recipe.digest:
+            raise _in_the_way(
+                path, f"it holds the run of another recipe: {_difference(run, recipe)}"
+            )
+        return run
+
+    def publish(self, run: Run) -> None:
+        """Put a run there, in place of nothing but what this process knows.
+
+        Raises
+        ------
+        OutputExistsError
+            Something else is there.
+        StorageError
+            The file system does not allow it.
+        """
+        replace = self._overwrite if self._known is None else self._is_there_still()
+        self._known = write(self.path, [run], overwrite=replace)
+
+    def _is_there_still(self) -> bool:
+        """Return False if nothing is there any more; raise if something else is."""
+        if not os.path.lexists(self.path):
+            return False
+        try:
+            with open_archive(self.path) as archive:
+                found = archive.stated_digest
+        except InputError:
+            found = ""
+        if found != self._known:
+            raise OutputExistsError(
+                "another process has written it meanwhile",
+                code="output-exists",
+                place=str(self.path),
+                consequence="it was left as it is, and this run ends here",
+                hint="wait until the other is done, or give another --output",
+            )
+        return True
 
 
 def _difference(run: Run, recipe: Recipe) -> str:

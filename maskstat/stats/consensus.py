@@ -9,7 +9,7 @@ from fractions import Fraction
 import numpy as np
 
 from maskstat.bits import Words, tiles
-from maskstat.errors import InputError, UsageError
+from maskstat.errors import UsageError
 from maskstat.mask import Mask
 from maskstat.run import Run
 from maskstat.stats.pairs import Comparand, Subject, comparands
@@ -19,7 +19,7 @@ from maskstat.stats.vote_bins import (
     baseline_columns,
     vote_bins,
 )
-from maskstat.table import Columns, Table
+from maskstat.table import Cell, Columns, Table
 from maskstat.votes import TILE_WORDS, at_least, bit_slices, vote_counts, vote_histogram
 
 __all__ = ["Consensus", "consensus", "least_votes"]
@@ -141,9 +141,8 @@ def consensus(
     Raises
     ------
     UsageError
-        The threshold cannot be met, or both forms of it are given.
-    InputError
-        Several iterations of one run were selected.
+        The threshold cannot be met, both forms of it are given, or several iterations of a run
+        were selected.
     LayoutMismatchError
         The layers differ.
 
@@ -161,7 +160,7 @@ def consensus(
     chosen = comparands(subjects, iteration=iteration, layers=layers)
     for one in chosen:
         if len(one.masks) != 1:
-            raise InputError(
+            raise UsageError(
                 f"{len(one.masks)} iterations are selected",
                 code="several-iterations",
                 place=one.label,
@@ -175,6 +174,10 @@ def consensus(
     kept = np.stack([mask.kept for mask in masks])
     columns: Columns = CONSENSUS_COLUMNS
     data = vote_bins(histogram, layout, kept, least)
+    if _dependent(chosen):
+        unknown: list[Cell] = [None] * len(data["layer"])
+        data |= dict.fromkeys(("z", "log10_p", "omnibus_df", "omnibus_log10_p"), unknown)
+        data["note"] = ["same-run"] * len(unknown)
     if baseline != "exact":
         if baseline != "grosse2020":
             raise UsageError(
@@ -229,6 +232,13 @@ def _least(n: int, threshold: Fraction | str | float | None, at_least_votes: int
     return least_votes(n, threshold=share)
 
 
+def _dependent(chosen: Sequence[Comparand]) -> bool:
+    """Tell whether two of the masks are of one run, so that they are no independent draws."""
+    runs = [one.run for one in chosen if one.run is not None]
+    keys = [run.digest or id(run) for run in runs]
+    return len(set(keys)) < len(keys)
+
+
 def _ticket(masks: Sequence[Mask], least: int) -> Mask:
     layout = masks[0].layout
     words = np.concatenate(
@@ -254,14 +264,23 @@ def _common(values: Sequence[str]) -> str:
 
 
 def _same_start(runs: Sequence[Run]) -> bool:
-    """Tell whether all runs store the same initial weights for the layers of the ticket."""
+    """Tell whether all runs store the same initial values of everything that they store."""
     if any("initial" not in run.weights for run in runs):
         return False
-    first = runs[0].weight("initial")
-    return all(np.array_equal(first, run.weight("initial")) for run in runs[1:])
+    first = runs[0]
+    return all(
+        np.array_equal(first.weight("initial"), run.weight("initial"))
+        and first.layout.others == run.layout.others
+        and ("initial" in first.others) == ("initial" in run.others)
+        and (
+            "initial" not in first.others
+            or np.array_equal(first.others["initial"][:], run.others["initial"][:])
+        )
+        for run in runs[1:]
+    )
 
 
 def _common_others(runs: Sequence[Run]) -> dict[str, np.ndarray]:
-    if any("initial" not in run.others for run in runs):
+    if "initial" not in runs[0].others:
         return {}
     return {"initial": np.asarray(runs[0].others["initial"][:], np.float32)}

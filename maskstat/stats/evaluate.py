@@ -228,6 +228,8 @@ def _inside_parents(counts: PairCounts) -> PairCounts:
                 consequence="the parent null takes runs that branched from a common mask",
             )
         last = min(counts.iteration_a[pair] or 0, counts.iteration_b[pair] or 0)
-        common = next(t for t in range(last, -1, -1) if a.run.mask(t) == b.run.mask(t))
-        parents.append(a.run.mask(common).over(counts.layout).kept)
+        pasts = (
+            [run.mask(t).over(counts.layout) for run in (a.run, b.run)] for t in range(last, -1, -1)
+        )
+        parents.append(next(one.kept for one, other in pasts if one == other))
     return counts._replace(sizes=np.stack(parents))

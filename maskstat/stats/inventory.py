@@ -92,9 +92,11 @@ def describe(
 def _layer_rows(run: Run, iteration: int, chosen: Sequence[int]) -> list[dict[str, Cell]]:
     mask = run.mask(iteration)
     rows: list[dict[str, Cell]] = []
+    dead = 0
     for index in chosen:
         layer = run.layout.layers[index]
         alive = mask.layer(layer.name).reshape(layer.shape[0], -1).any(axis=1)
+        dead += int(alive.size - alive.sum())
         rows.append(
             {
                 **_counts(run, iteration, layer.size, int(mask.kept[index])),
@@ -105,13 +107,14 @@ def _layer_rows(run: Run, iteration: int, chosen: Sequence[int]) -> list[dict[st
                 "test_accuracy": None,
             }
         )
-    size, kept = (sum(int(str(row[key])) for row in rows) for key in ("size", "kept"))
+    size = sum(run.layout.layers[index].size for index in chosen)
+    kept = int(mask.kept[list(chosen)].sum())
     rows.append(
         {
             **_counts(run, iteration, size, kept),
             "layer": "total",
             "shape": None,
-            "dead_outputs": sum(int(str(row["dead_outputs"])) for row in rows),
+            "dead_outputs": dead,
             "validation_accuracy": _at(run, "validation_accuracy", iteration),
             "test_accuracy": _at(run, "test_accuracy", iteration),
         }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import combinations
 from typing import Any, Literal, NamedTuple, TypeAlias
@@ -111,10 +112,35 @@ def comparands(
     NotFoundError
         A run has no such iteration, or no layer has such a name.
     """
-    chosen = [_choose(subject, str(iteration)) for subject in subjects]
+    if not subjects:
+        raise UsageError(
+            "no mask is given",
+            code="too-few-masks",
+            consequence="there is nothing to look at",
+        )
+    chosen = _with_own_labels([_choose(subject, str(iteration)) for subject in subjects])
     layout = _common_layout(chosen, missing)
     names = [layout.names[index] for index in layout.select(layers)] if layers else layout.names
     return [_over(one, chosen[0], layout, names) for one in chosen]
+
+
+def _with_own_labels(chosen: Sequence[Comparand]) -> list[Comparand]:
+    """Give inputs of one label an iteration, or a number, so that rows say which is meant."""
+    named = [one._replace(label=one.label or "mask") for one in chosen]
+    labels = Counter(one.label for one in named)
+    named = [
+        one._replace(label=f"{one.label}@{next(iter(one.masks))}")
+        if labels[one.label] > 1 and one.fixed and None not in one.masks
+        else one
+        for one in named
+    ]
+    labels, seen = Counter(one.label for one in named), Counter[str]()
+    result: list[Comparand] = []
+    for one in named:
+        seen[one.label] += 1
+        several = labels[one.label] > 1
+        result.append(one._replace(label=f"{one.label}#{seen[one.label]}") if several else one)
+    return result
 
 
 def _common_layout(chosen: Sequence[Comparand], missing: Missing) -> Layout:

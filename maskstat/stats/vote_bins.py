@@ -54,6 +54,7 @@ CONSENSUS_COLUMNS = {
         "number", "log10 p of the layer's whole histogram (chi-square); the same in each row"
     ),
     "in_ticket": Column("flag", "whether these weights are in the consensus ticket"),
+    "note": Column("text", "same-run: two of the masks are of one run, so nothing is tested"),
 }
 
 BASELINE_COLUMNS = {
@@ -104,7 +105,8 @@ def vote_bins(
     )
     moments = total_bin_moments(layers)
     _add_layer(columns, "total", layout.size, total, moments, tails, kept.sum(axis=1).tolist())
-    columns["in_ticket"] = [int(str(votes)) >= least for votes in columns["votes"]]
+    columns["in_ticket"] = [votes >= least for _ in (*layers, None) for votes in range(n + 1)]
+    columns["note"] = [None] * len(columns["layer"])
     return columns
 
 

@@ -142,3 +142,69 @@ def test_a_full_standard_output_is_an_error(archives):
     assert done.returncode == 4
     assert "standard output" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_gate_that_cannot_close_is_refused(run_cli, archives):
+    a, *_ = archives
+    check(run_cli("compare", a, a, "--fail-if", "total:log10_p > -2"), 2, "has no value")
+    check(run_cli("info", a, "--fail-if", "fc1*:test_accuracy < 2"), 2, "has no value")
+
+
+def test_a_gate_says_why_even_when_quiet(run_cli, archives):
+    a, b, _ = archives
+    result = run_cli("compare", a, b, "-q", "--iteration", "all", "--fail-if", "fc1*:jaccard < 2")
+    assert result.exit_code == 1
+    assert [f"iteration_a {t} iteration_b {t}" in result.stderr for t in (1, 2, 3)] == [True] * 3
+
+
+def test_options_that_would_do_nothing_are_refused(run_cli, archives):
+    a, b, _ = archives
+    check(run_cli("compare", a, b, "--match", "units", "--null", "row"), 2, "--null does nothing")
+    check(run_cli("compare", a, b, "--draws", "9"), 2, "--draws does nothing")
+    check(run_cli("compare", a, b, "--common", "--missing", "dense"), 2, "--missing does nothing")
+
+
+def test_one_bad_file_does_not_hide_the_others(run_cli, archives, tmp_path):
+    (tmp_path / "notes.h5").write_text("no archive")
+    result = run_cli("verify", archives[0], tmp_path / "notes.h5", archives[1])
+    assert result.exit_code == 3
+    assert "[not-an-archive]" in result.stderr
+    assert result.stdout.count("structure") == 2
+    result = run_cli("list", tmp_path)
+    assert result.exit_code == 3
+    assert len(result.stdout.splitlines()) == 1 + 3
+
+
+def test_odd_file_names_are_files(run_cli, archives, tmp_path, rows_of):
+    odd = tmp_path / "x::y.h5"
+    odd.write_bytes(Path(archives[0]).read_bytes())
+    rows = rows_of(run_cli("info", f"{odd}@1", "-q"))
+    assert {row["iteration"] for row in rows} == {"1"}
+
+
+def test_standard_input_can_be_named_twice(run_cli, archives):
+    result = run_cli("compare", "-", "-", input=Path(archives[0]).read_bytes())
+    assert result.exit_code == 0
+    assert "same-run" in result.stdout
+
+
+@pytest.mark.parametrize(("closed", "status"), [("2>&-", 0), (">&-", 0)])
+def test_closed_streams_are_no_bug(archives, closed, status):
+    command = f"{sys.executable} -m maskstat info {archives[0]} {closed}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert done.returncode == status
+    assert "Traceback" not in done.stderr
+
+
+def test_no_color_is_honoured(run_cli):
+    plain = run_cli("info", "missing.h5", color=True, env={"NO_COLOR": "1"})
+    assert "\x1b" not in plain.stderr
+    assert "\x1b" in run_cli("info", "missing.h5", color=True, env={"NO_COLOR": None}).stderr
+
+
+def test_a_run_is_not_one_of_its_iterations(archives):
+    from maskstat import read
+    from maskstat.errors import UsageError
+
+    with pytest.raises(UsageError, match=r"mask\(1\)"):
+        read(f"{archives[0]}@1")

@@ -182,7 +182,7 @@ def test_outputs_of_an_ensemble(run_cli, files, rows_of):
         (["weights", "a", "c"], 3, "[other-start]"),
         (["weights", "a", "--threshold", "2"], 2, "share of the masks"),
         (["weights", "a", "--bins", "0"], 2, "--bins"),
-        (["weights", "a", "--iteration", "all"], 3, "one mask of each input"),
+        (["weights", "a", "--iteration", "all"], 2, "one mask of each input"),
         (["connectivity", "a", "--layer", "nope"], 3, "no layer is named"),
         (["connectivity", "a", "--bias", "maybe"], 2, "--bias"),
         (["connectivity", "a", "--graph", "missing.json"], 3, "no such file"),

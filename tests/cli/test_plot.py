@@ -151,7 +151,6 @@ def test_an_unknown_kind_names_the_kinds():
         (["heatmap", "missing.h5", "{0}", "-o", "{new}"], 3, "missing.h5"),
         (["heatmap", "{0}", "-o", "{new}"], 2, "too-few-masks"),
         (["heatmap", "{0}", "{1}", "--iteration", "all", "-o", "{new}"], 3, "several-iterations"),
-        (["heatmap", "{0}", "{0}", "-o", "{new}"], 3, "ambiguous-inputs"),
         (["distance", "{0}@1", "{1}@2", "-o", "{new}"], 3, "no-common-iteration"),
         (["distance", "{0}", "{1}", "--iteration", "9", "-o", "{new}"], 3, "no-such-iteration"),
         (["votes", "{0}", "{1}", "--threshold", "2", "-o", "{new}"], 2, "bad-threshold"),

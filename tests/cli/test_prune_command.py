@@ -20,6 +20,10 @@ TINY = ("--iterations", "1", "--epochs", "1")
         (["--run", "3"], 2, "none does"),
         (["--recipe", "missing.toml"], 3, "missing.toml"),
         (["-o", "/nowhere/run.h5"], 4, "[no-such-folder]"),
+        (["-o", "."], 4, "[not-a-file]"),
+        (["-o", ".", "--overwrite"], 4, "[not-a-file]"),
+        (["-o", "/dev/null", "--overwrite"], 4, "[not-a-file]"),
+        (["-o", "-"], 2, "[bad-output]"),
         (["--lr", "1e9"], 5, "[non-finite-loss]"),
     ],
 )
@@ -62,3 +66,10 @@ def test_options_and_recipe_make_the_run(run_cli, tmp_path):
     settings = stored.provenance["recipe"]
     assert settings["prune"]["method"] == stored.method == "l1-unstructured"
     assert (settings["train"]["lr"], stored.n_iterations) == (0.05, 2)
+
+
+def test_quiet_promises_no_results(run_cli):
+    text = run_cli("prune", "--help").stdout
+    assert "Say nothing on standard error but errors." in text
+    assert "results are printed" not in text
+    assert "results are printed" in run_cli("compare", "--help").stdout

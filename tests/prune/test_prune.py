@@ -1,7 +1,11 @@
 from __future__ import annotations
 
 import doctest
+import os
 import sys
+from collections.abc import Callable
+from dataclasses import replace
+from inspect import signature
 from pathlib import Path
 
 import pytest
@@ -17,7 +21,7 @@ from maskstat.errors import (
 )
 from maskstat.mask import Mask
 from maskstat.prune import Recipe, Silent, prune
-from maskstat.run import Run
+from maskstat.run import Run, Weights
 
 
 class Crash(Silent):
@@ -42,6 +46,18 @@ class Notes(Silent):
 
     def iteration(self, **_: object) -> None:
         self.trained += 1
+
+
+class Meanwhile(Silent):
+    """Does something once, after the first iteration is published."""
+
+    def __init__(self, act: Callable[[], object]) -> None:
+        self.act: Callable[[], object] | None = act
+
+    def iteration(self, **_: object) -> None:
+        if self.act is not None:
+            self.act()
+        self.act = None
 
 
 def stored(path: Path) -> Run:
@@ -198,6 +214,145 @@ def test_a_folder_that_cannot_take_the_run_is_found_before_training(tiny, tmp_pa
         prune(tiny, output=tmp_path / "run.h5", progress=listener)
     assert caught.value.code == "permission-denied"
     assert listener.trained == 0
+
+
+def test_a_slower_resume_does_not_replace_a_complete_run(tiny, tmp_path):
+    path, faster = tmp_path / "run.h5", tmp_path / "faster.h5"
+    tiny = tiny.replace(iterations=3)  # the slower one would publish twice, partial and complete
+    crash(tiny, path, after=1)
+    whole = prune(tiny, output=faster).digest
+    before = faster.read_bytes()
+    with pytest.raises(OutputExistsError) as caught:
+        prune(tiny, output=path, progress=Meanwhile(lambda: faster.replace(path)))
+    assert (caught.value.code, caught.value.exit_status) == ("output-exists", 4)
+    assert caught.value.fact == "another process has written it meanwhile"
+    assert "--output" in caught.value.hint
+    assert path.read_bytes() == before
+    assert stored(path).digest == whole
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_file_that_appears_meanwhile_is_left_alone(tiny, tmp_path, overwrite):
+    path = tmp_path / "run.h5"
+    if overwrite:
+        path.write_text("to be replaced")
+    with pytest.raises(OutputExistsError) as caught:
+        prune(
+            tiny,
+            output=path,
+            overwrite=overwrite,
+            progress=Meanwhile(lambda: path.write_text("my only copy")),
+        )
+    assert caught.value.fact == "another process has written it meanwhile"
+    assert path.read_text() == "my only copy"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["run.h5"]
+
+
+def test_another_archive_between_reading_and_the_first_publication_is_left_alone(tiny, tmp_path):
+    path = tmp_path / "run.h5"
+    crash(tiny, path, after=1)
+
+    class AtStart(Silent):
+        def start(self, **_: object) -> None:
+            write(
+                path, [Run.from_masks("theirs", [Mask.from_arrays({"fc": [1, 0]})])], overwrite=True
+            )
+
+    with pytest.raises(OutputExistsError):
+        prune(tiny, output=path, progress=AtStart())
+    assert stored(path).run_id == "theirs"
+
+
+def test_a_file_that_is_removed_meanwhile_is_written_again(tiny, tmp_path):
+    path = tmp_path / "run.h5"
+    assert prune(tiny, output=path, progress=Meanwhile(path.unlink)).status == "complete"
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+@pytest.mark.parametrize("kind", ["folder", "pipe", "link to a folder"])
+def test_what_is_no_file_is_found_before_training(tiny, tmp_path, kind, overwrite):
+    path, listener = tmp_path / "run.h5", Notes()
+    if kind == "folder":
+        path.mkdir()
+    elif kind == "pipe":
+        os.mkfifo(path)
+    else:
+        path.symlink_to(tmp_path)
+    with pytest.raises(StorageError) as caught:
+        prune(tiny, output=path, overwrite=overwrite, progress=listener)
+    assert caught.value.code == "not-a-file"
+    assert listener.trained == 0
+
+
+def test_a_name_that_is_too_long_is_found_before_training(tiny, tmp_path):
+    listener = Notes()
+    with pytest.raises(StorageError):
+        prune(tiny, output=tmp_path / ("x" * 300), progress=listener)
+    assert listener.trained == 0
+
+
+def test_a_link_to_nothing_is_found_before_training(tiny, tmp_path):
+    path, target, listener = tmp_path / "run.h5", tmp_path / "there.h5", Notes()
+    path.symlink_to(target)
+    with pytest.raises(OutputExistsError) as caught:
+        prune(tiny, output=path, progress=listener)
+    assert caught.value.code == "output-exists"
+    assert listener.trained == 0
+    prune(tiny, output=path, overwrite=True)
+    assert path.is_symlink()
+    assert stored(target).status == "complete"
+    path.unlink()
+    path.symlink_to(tmp_path / "missing" / "run.h5")
+    with pytest.raises(StorageError) as caught:
+        prune(tiny, output=path, overwrite=True, progress=listener)
+    assert caught.value.code == "no-such-folder"
+    assert listener.trained == 0
+
+
+def without(mapping, name):
+    return {key: value for key, value in mapping.items() if key != name}
+
+
+@pytest.mark.parametrize(
+    ("strip", "missing"),
+    [
+        (lambda run: {"weights": without(run.weights, "final")}, "final weights"),
+        (lambda run: {"others": {}}, "final values of the tensors that are never pruned"),
+        (lambda run: {"outputs": {}}, "outputs"),
+        (lambda run: {"series": without(run.series, "train_loss")}, "series train_loss"),
+        (lambda run: {"series": {}}, "series train_loss"),
+        (
+            lambda run: {
+                "weights": {
+                    **run.weights,
+                    "final": Weights(run.weights["final"].values[1:], iterations=(1,)),
+                }
+            },
+            "final weights",
+        ),
+    ],
+    ids=["weights", "others", "outputs", "one series", "all series", "weights of iteration 0"],
+)
+def test_a_partial_run_that_lacks_something_is_in_the_way(tiny, tmp_path, strip, missing):
+    recipe = tiny.replace(save_outputs=True, save_weights="all")
+    path, listener = tmp_path / "run.h5", Notes()
+    crash(recipe, path, after=2)
+    partial = stored(path)
+    write(path, [replace(partial, **strip(partial))], overwrite=True)
+    before = path.read_bytes()
+    with pytest.raises(OutputExistsError) as caught:
+        prune(recipe, output=path, progress=listener)
+    assert caught.value.code == "output-exists"
+    assert caught.value.fact == f"it is there and cannot be continued: it holds no {missing}"
+    assert caught.value.place == str(path)
+    assert listener.trained == 0
+    assert path.read_bytes() == before
+
+
+def test_the_package_is_called_like_its_function():
+    package = sys.modules["maskstat.prune"]
+    assert signature(package) == signature(prune)
+    assert package(iterations=0, epochs=1).n_iterations == 1
 
 
 def test_unknown_settings(tiny):
