@@ -40,6 +40,100 @@ def test_whole_channels_are_tested_as_channels():
     assert abs(by_weight["z"]) >= abs(row["z"])
 
 
+def exact_channels(sizes):
+    """Law of the total of independent channel-pruned layers: (C, a, b, fan) each."""
+    law = {0: 1.0}
+    for C, a, b, fan in sizes:
+        pmf = reference.hypergeom(C, a, b).pmf(np.arange(C + 1))
+        law = _convolved(law, {fan * k: p for k, p in enumerate(pmf) if p > 0})
+    return law
+
+
+def _convolved(left, right):
+    total = {}
+    for x, p in left.items():
+        for y, q in right.items():
+            total[x + y] = total.get(x + y, 0.0) + p * q
+    return total
+
+
+@pytest.mark.parametrize("sizes", [[(6, 2, 3, 36)], [(20, 1, 2, 9), (40, 2, 2, 36), (6, 3, 3, 4)]])
+def test_totals_of_channels_are_added_value_by_value(sizes):
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        pair = [
+            Mask.from_arrays(
+                {
+                    f"l{i}": np.repeat((rng.permutation(C) < kept)[:, None], fan, axis=1)
+                    for i, (C, *both, fan) in enumerate(sizes)
+                    for kept in [both[side]]
+                },
+                label="ab"[side],
+            )
+            for side in (0, 1)
+        ]
+        total = compare(*pair, correction="none").where(layer="total")[0]
+        law = exact_channels(sizes)
+        x = total["shared"]
+        tails = sum(p for v, p in law.items() if v <= x), sum(p for v, p in law.items() if v >= x)
+        assert total["null"] == "stratified-channel"
+        assert 10 ** total["log10_p"] == pytest.approx(min(1, 2 * min(tails)), rel=1e-9)
+        kept = total["kept_a"] + total["kept_b"]
+        index = sum(p * v / (kept - v) for v, p in law.items())
+        assert total["expected_jaccard"] == pytest.approx(index)
+        assert 0 <= total["low95"] <= total["high95"] <= min(total["kept_a"], total["kept_b"])
+
+
+def test_expected_jaccard_follows_the_null():
+    a, b = branched(0)
+    row = compare(a, b, null="parent").rows()[0]
+    law = reference.hypergeom(a.mask(2).n_kept, row["kept_a"], row["kept_b"])
+    x = np.arange(row["kept_a"] + 1)
+    exact = float(law.pmf(x) @ (x / (row["kept_a"] + row["kept_b"] - x)))
+    assert row["expected_jaccard"] == pytest.approx(exact)
+    inherited = compare((a, 4), (b, 4), null="inherit").rows()[0]
+    assert inherited["expected_jaccard"] == pytest.approx(
+        inherited["expected_shared"]
+        / (inherited["kept_a"] + inherited["kept_b"] - inherited["expected_shared"]),
+        abs=0.01,
+    )
+    assert inherited["low95"] <= inherited["expected_shared"] <= inherited["high95"]
+
+
+def test_intervals_and_p_agree_for_approximate_nulls():
+    for seed in range(40):
+        row = compare(*masks(*random_arrays(2, shape=(8, 10), seed=seed)), null="margins").rows()[0]
+        outside = not row["low95"] <= row["shared"] <= row["high95"]
+        assert outside == (row["log10_p"] <= math.log10(0.05))
+
+
+def test_what_a_null_cannot_do_is_refused():
+    pair = masks(*random_arrays(2))
+    for null in ("row", "column", "margins"):
+        with pytest.raises(UsageError):
+            compare(*pair, null=null, mid_p=True)
+    with pytest.raises(UsageError):
+        compare(*pair, null="row", alternative="fisher")
+    left, right = masks(channels(1), channels(2))
+    fisher = compare(left, right, alternative="fisher").rows()[0]
+    assert "doubled tails" in fisher["note"]
+
+
+def test_nested_layers_reach_the_largest_total():
+    a = Mask.from_arrays({"x": np.arange(10) < 9, "y": np.arange(10) < 1}, label="a")
+    b = Mask.from_arrays({"x": np.arange(10) < 1, "y": np.arange(10) < 9}, label="b")
+    assert compare(a, b).column("adjusted") == [pytest.approx(1.0)] * 3
+
+
+def test_a_common_parent_over_common_layers():
+    a, b = branched(0)
+    extra = Run.from_masks(
+        "c", [Mask.from_arrays({**b.mask(t).to_arrays(), "more": np.ones(3)}) for t in range(1, 5)]
+    )
+    row = compare(a, extra, null="parent", missing="skip").where(layer="fc")[0]
+    assert row["log10_p"] == compare(a, b, null="parent").where(layer="fc")[0]["log10_p"]
+
+
 def test_unstructured_masks_are_not_channels():
     a, b = random_arrays(2)
     assert compare(*masks(a, b)).column("null") == ["layer", "stratified"]
@@ -196,6 +290,25 @@ def test_random_channels_are_not_called_significant():
 
     assert rejection("auto", draw, 400) <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / 400)
     assert rejection("layer", draw, 400) > 0.5
+
+
+@pytest.mark.slow
+def test_totals_of_few_random_channels_are_not_called_significant():
+    rejected = 0
+    for seed in range(400):
+        pair = [
+            Mask.from_arrays(
+                {
+                    f"l{i}": channels(10 * seed + 5 * side + i, C, kept, 27)
+                    for i, (C, kept) in enumerate(((20, 1), (40, 2)))
+                },
+                label="ab"[side],
+            )
+            for side in (0, 1)
+        ]
+        total = compare(*pair, correction="none").where(layer="total")[0]
+        rejected += total["log10_p"] is not None and total["log10_p"] <= math.log10(0.05)
+    assert rejected / 400 <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / 400)
 
 
 @pytest.mark.slow

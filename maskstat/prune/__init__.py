@@ -100,7 +100,16 @@ def _iterate(recipe: Recipe, earlier: Run | None, publish: Publish, progress: Pr
 class _Callable(ModuleType):
     """`maskstat.prune` is this package and, as the public name, its function."""
 
-    __call__ = staticmethod(prune)
+    def __call__(
+        self,
+        recipe: Recipe | None = None,
+        *,
+        output: str | PathLike[str] | None = None,
+        overwrite: bool = False,
+        progress: Progress | None = None,
+        **overrides: Any,
+    ) -> Run:
+        return prune(recipe, output=output, overwrite=overwrite, progress=progress, **overrides)
 
 
 sys.modules[__name__].__class__ = _Callable

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 
 from maskstat.stats import hypergeometric as hg
 from maskstat.stats import pairtest, stratified
+from maskstat.stats.jaccard import expected_jaccard, expected_jaccard_total
 from maskstat.stats.pairs import PairCounts
 from maskstat.stats.pairtest import Alternative
 
@@ -31,6 +33,9 @@ class Chance(NamedTuple):
         Mean and standard deviation of the shared weights.
     low95, high95, low99, high99
         Central regions, ends included, in which a doubled p exceeds 5 % and 1 %; NaN if unknown.
+    expected_jaccard, sd_jaccard
+        Mean and standard deviation of the Jaccard index: exact for layers under a hypergeometric
+        law and for channels, to third order elsewhere.
     log10_p
         log10 of the p-value; NaN where nothing can be tested.
     untestable
@@ -46,6 +51,8 @@ class Chance(NamedTuple):
     high95: Floats
     low99: Floats
     high99: Floats
+    expected_jaccard: Floats
+    sd_jaccard: Floats
     log10_p: Floats
     untestable: NDArray[np.bool_]
     note: NDArray[np.str_]
@@ -90,6 +97,8 @@ def uniform_chance(
     (low95, low99), (high95, high99) = (
         map(_beside, *ends) for ends in zip(layers, totals, strict=True)
     )
+    layer_j, layer_sd_j = expected_jaccard(N, a, b)
+    total_j, total_sd_j = expected_jaccard_total(N, a, b)
     untestable = np.column_stack(
         [pairtest.untestable(N, a, b), stratified.untestable_total(N, a, b)]
     )
@@ -103,6 +112,8 @@ def uniform_chance(
         high95=high95,
         low99=low99,
         high99=high99,
+        expected_jaccard=_beside(layer_j, total_j),
+        sd_jaccard=_beside(layer_sd_j, total_sd_j),
         log10_p=np.where(untestable, np.nan, _beside(layer_p, total_p)),
         untestable=untestable,
         note=np.full(untestable.shape, "", dtype="U160"),
@@ -130,9 +141,12 @@ def pooled_chance(
     N = counts.sizes.sum()
     a, b, x = (v.sum(axis=1) for v in (counts.kept_a, counts.kept_b, counts.shared))
     mean, variance, _ = hg.moments(N, a, b)
+    index, sd_index = expected_jaccard(N, a, b)
     values = {
         "null": "pooled",
         "expected": mean,
+        "expected_jaccard": index,
+        "sd_jaccard": sd_index,
         "sd": np.sqrt(variance),
         "log10_p": pairtest.p_values(x, N, a, b, alternative=alternative, mid_p=mid_p),
         "untestable": pairtest.untestable(N, a, b),
@@ -148,6 +162,7 @@ def pooled_chance(
 def replace_cells(
     base: Chance,
     cells: dict[tuple[int, int], LayerChance],
+    kept: NDArray[np.int64],
     *,
     alternative: Alternative,
     mid_p: bool,
@@ -160,6 +175,8 @@ def replace_cells(
         What all other cells keep.
     cells
         By (pair, layer); the layer after the last is the total.
+    kept : int64 (P, L + 1)
+        Weights kept by the first mask and by the second, added.
     alternative, mid_p
         As for `uniform_chance`; mid-p only where the probability of the observed overlap is known.
 
@@ -171,7 +188,10 @@ def replace_cells(
     for cell, chance in cells.items():
         fixed = chance.variance <= 0
         arrays["null"][cell] = chance.null
-        arrays["note"][cell] = chance.note
+        doubled = "; p by doubled tails" if alternative == "fisher" else ""
+        arrays["note"][cell] = chance.note + doubled
+        index = _jaccard(chance, int(kept[cell]))
+        arrays["expected_jaccard"][cell], arrays["sd_jaccard"][cell] = index
         arrays["expected"][cell] = chance.mean
         arrays["sd"][cell] = np.sqrt(max(chance.variance, 0))
         arrays["low95"][cell], arrays["high95"][cell] = chance.interval95
@@ -179,6 +199,18 @@ def replace_cells(
         arrays["untestable"][cell] = fixed
         arrays["log10_p"][cell] = np.nan if fixed else _log10_p(chance, alternative, mid_p)
     return Chance(**arrays)
+
+
+def _jaccard(chance: LayerChance, kept: int) -> tuple[float, float]:
+    """Return mean and sd of the Jaccard index: exact for a written-out law, else by its moments."""
+    if kept == 0:
+        return 1.0, 0.0
+    if chance.law is not None:
+        return chance.law.jaccard(kept)
+    mean, variance = chance.mean, max(chance.variance, 0.0)
+    rest = kept - mean
+    index = mean / rest + kept * (variance / rest**3 + 3 * variance**2 / rest**5)
+    return index, kept * math.sqrt(variance) / rest**2
 
 
 def _log10_p(chance: LayerChance, alternative: Alternative, mid_p: bool) -> float:

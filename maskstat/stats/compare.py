@@ -12,12 +12,7 @@ from maskstat.errors import UsageError
 from maskstat.stats.chance import Chance
 from maskstat.stats.corrections import Correction, adjust, family_size
 from maskstat.stats.evaluate import chance_under
-from maskstat.stats.jaccard import (
-    expected_jaccard,
-    expected_jaccard_total,
-    jaccard,
-    mean_of_layers,
-)
+from maskstat.stats.jaccard import jaccard, mean_of_layers
 from maskstat.stats.pairs import (
     Missing,
     PairCounts,
@@ -50,7 +45,7 @@ COMPARE_COLUMNS = {
     "jaccard": Column("number", "shared / union; 1 if both masks are empty"),
     "jaccard_distance": Column("number", "1 - jaccard"),
     "mean_jaccard": Column("number", "unweighted mean of the layers' jaccard; totals only"),
-    "expected_jaccard": Column("number", "expectation of jaccard under the null, exact for layers"),
+    "expected_jaccard": Column("number", "expectation of jaccard under the null"),
     "sd_jaccard": Column("number", "its standard deviation under the null"),
     "expected_shared": Column("number", "expected shared weights under the null"),
     "sd_shared": Column("number", "standard deviation of the shared weights under the null"),
@@ -68,7 +63,7 @@ COMPARE_COLUMNS = {
     "log10_p": Column("number", "log10 of the p-value"),
     "log10_q": Column("number", "log10 of p corrected over all tested rows"),
     "tests": Column("integer", "how many rows were tested: the family of the correction"),
-    "min_lift": Column("number", "least lift that would be significant at 5 %"),
+    "min_lift": Column("number", "least lift significant at 5 %, two-sided; uniform nulls only"),
     "note": Column("text", "untestable, same-run, empty-union, neuron-density, or in words"),
 }
 
@@ -197,10 +192,12 @@ def _columns(
     n_pairs, n_rows = shared.shape
     same_run = np.array([counts.same_run(pair) for pair in range(n_pairs)], np.bool_)[:, None]
     tested = ~(chance.untestable | same_run)
-    log10_p = np.where(tested, chance.log10_p, np.nan)
+    # A certain p may miss 1 by rounding.
+    certain = chance.log10_p > -1e-12
+    log10_p = np.where(tested, np.where(certain, 0.0, chance.log10_p), np.nan)
     overlap = jaccard(shared, kept_a, kept_b)
-    expected_j, sd_j = _expected_jaccard(counts)
-    room = np.minimum(kept_a, kept_b) - chance.expected
+    most = _with_total(np.minimum(counts.kept_a, counts.kept_b))
+    room = most - chance.expected
     excess = shared - chance.expected
     z = np.where(tested, _ratio(excess, chance.sd), np.nan)
     z_row, z_column = (np.where(tested, v, np.nan) for v in _unit_z(counts, profiles, shared))
@@ -216,8 +213,8 @@ def _columns(
         "mean_jaccard": _on_totals(
             mean_of_layers(counts.shared, counts.kept_a, counts.kept_b), shared.shape
         ),
-        "expected_jaccard": expected_j,
-        "sd_jaccard": sd_j,
+        "expected_jaccard": chance.expected_jaccard,
+        "sd_jaccard": chance.sd_jaccard,
         "expected_shared": chance.expected,
         "sd_shared": chance.sd,
         "pooled_shared": _on_totals(
@@ -232,7 +229,7 @@ def _columns(
         "log10_p": log10_p,
         "log10_q": adjust(log10_p.reshape(-1), method=correction),
         "tests": np.full(shared.shape, family_size(log10_p)),
-        "min_lift": _least_lift(counts, chance),
+        "min_lift": _least_lift(most, chance),
     }
     labels = [one.label for one in counts.comparands]
     return {
@@ -265,15 +262,15 @@ def _notes(
     ]
     notes: list[str | None] = []
     for cell in np.ndindex(*empty.shape):
-        words = next((word for where, word in said if where[cell]), "")
-        notes.append(str(chance.note[cell]) or words or None)
+        word = next((word for where, word in said if where[cell]), "")
+        notes.append(word or str(chance.note[cell]) or None)
     return notes
 
 
-def _least_lift(counts: PairCounts, chance: Chance) -> Floats:
+def _least_lift(most: NDArray[np.int64], chance: Chance) -> Floats:
     """Return the least overlap above the central 95 % region, as a multiple of chance."""
-    most = _with_total(np.minimum(counts.kept_a, counts.kept_b))
-    return np.where(chance.high95 < most, _ratio(chance.high95 + 1, chance.expected), np.nan)
+    known = np.isin(chance.null, ("layer", "stratified", "pooled")) & (chance.high95 < most)
+    return np.where(known, _ratio(chance.high95 + 1, chance.expected), np.nan)
 
 
 def _ratio(numerator: NDArray[Any], denominator: Floats) -> Floats:
@@ -290,12 +287,6 @@ def _on_totals(values: Floats, shape: tuple[int, ...]) -> Floats:
     column = np.full(shape, np.nan)
     column[:, -1] = values
     return column
-
-
-def _expected_jaccard(counts: PairCounts) -> tuple[Floats, Floats]:
-    layer_mean, layer_sd = expected_jaccard(counts.sizes, counts.kept_a, counts.kept_b)
-    total_mean, total_sd = expected_jaccard_total(counts.sizes, counts.kept_a, counts.kept_b)
-    return np.column_stack([layer_mean, total_mean]), np.column_stack([layer_sd, total_sd])
 
 
 def _profiles(counts: PairCounts) -> dict[str, Profile]:

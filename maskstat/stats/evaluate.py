@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from maskstat.bits import BoolArray, IntArray, pair_counts
-from maskstat.errors import InputError
+from maskstat.errors import InputError, UsageError
 from maskstat.mask import Mask
 from maskstat.stats.chance import Chance, pooled_chance, replace_cells, uniform_chance
 from maskstat.stats.pairs import Comparand, PairCounts
@@ -71,8 +71,21 @@ def chance_under(
 
     if null not in NULLS:
         raise unknown_null(null)
+    if alternative == "fisher" and null != "auto":
+        raise UsageError(
+            f"the fisher alternative is not defined for the null '{null}'",
+            code="no-fisher",
+            place="--alternative",
+            hint="two-sided, greater or less",
+        )
+    if mid_p and null in ("row", "column", "margins"):
+        raise UsageError(
+            f"mid-p is not defined for the null '{null}'", code="no-mid-p", place="--mid-p"
+        )
     cells = _inherited_cells(counts) if null == "inherit" else _layer_cells(counts, null, profiles)
-    return replace_cells(base, cells, alternative=alternative, mid_p=mid_p)
+    kept = counts.kept_a + counts.kept_b
+    both = np.column_stack([kept, kept.sum(axis=1)])
+    return replace_cells(base, cells, both, alternative=alternative, mid_p=mid_p)
 
 
 def _whole_channels(counts: PairCounts, profiles: Mapping[str, Profile]) -> list[tuple[int, int]]:
@@ -143,7 +156,9 @@ class _LayerTests:
             self._unit_nulls.setdefault(pair, []).append(unit)
             return self._nulls.unit_total([unit])
         left, right = self._structure(layer, index_a), self._structure(layer, index_b)
-        return self._nulls.channel_chance(a, b, left, right, required=self._null == "channel")
+        place = self._counts.layout.names[layer]
+        required = self._null == "channel"
+        return self._nulls.channel_chance(a, b, left, right, required=required, place=place)
 
     def total(self, pair: int, layers: Sequence[LayerChance | None]) -> LayerChance:
         """Add a pair's layers; those under the uniform null by their exact moments."""
@@ -154,23 +169,14 @@ class _LayerTests:
             cell if cell is not None else self._uniform(pair, layer)
             for layer, cell in enumerate(layers)
         ]
-        name = "margins" if self._null == "margins" else "stratified-channel"
-        return self._nulls.sum_chance(filled, shared, null=name)
+        if self._null == "margins":
+            return self._nulls.sum_chance(filled, shared, null="margins")
+        return self._nulls.channel_total(filled, shared)
 
     def _uniform(self, pair: int, layer: int) -> LayerChance:
-        from maskstat.stats.hypergeometric import moments
-
         counts = self._counts
-        mean, variance, _ = moments(
-            counts.sizes[layer], counts.kept_a[pair, layer], counts.kept_b[pair, layer]
-        )
-        return self._nulls.LayerChance(
-            null="layer",
-            mean=float(mean),
-            variance=float(variance),
-            log_at_most=np.nan,
-            log_at_least=np.nan,
-        )
+        sizes = (counts.sizes[layer], counts.kept_a[pair, layer], counts.kept_b[pair, layer])
+        return self._nulls.uniform_layer(*(int(size) for size in sizes))
 
 
 def _inherited_cells(counts: PairCounts) -> Cells:

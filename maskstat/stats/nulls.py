@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias, get_args
 
@@ -13,6 +13,8 @@ from maskstat.bits import BoolArray
 from maskstat.errors import InputError, UsageError
 from maskstat.stats.channel import channel_interval, channel_null
 from maskstat.stats.chi_square import normal_log_sf
+from maskstat.stats.finite_law import FiniteLaw, add_laws, channel_law, overlap_law
+from maskstat.stats.hypergeometric import moments
 from maskstat.stats.inherited import (
     inherited_cumulants,
     inherited_log_tails,
@@ -28,10 +30,12 @@ __all__ = [
     "LayerChance",
     "Null",
     "channel_chance",
+    "channel_total",
     "inherited_chance",
     "inherited_total",
     "margins_chance",
     "sum_chance",
+    "uniform_layer",
     "unit_chance",
     "unit_total",
     "unknown_null",
@@ -65,6 +69,8 @@ class LayerChance:
         Central regions of the shared weights; NaN where unknown.
     note
         What the numbers are, where that has to be said.
+    law
+        The law written out, where it is known value by value.
     """
 
     null: str
@@ -76,10 +82,11 @@ class LayerChance:
     interval95: Interval = _UNKNOWN
     interval99: Interval = _UNKNOWN
     note: str = ""
+    law: FiniteLaw | None = None
 
 
 def channel_chance(
-    a: BoolArray, b: BoolArray, left: Structure, right: Structure, *, required: bool
+    a: BoolArray, b: BoolArray, left: Structure, right: Structure, *, required: bool, place: str
 ) -> LayerChance | None:
     """Test one layer with channels as the units of chance, if both masks lost whole channels.
 
@@ -91,11 +98,13 @@ def channel_chance(
     required
         Whether this null was asked for: a layer that is not structured is an error then, and one
         with single weights pruned beside whole channels is tested given its live channels.
+    place
+        The layer's name, for the error.
 
     Returns
     -------
     LayerChance or None
-        None for a layer that is not structured.
+        None for a layer that is not structured, or that one of the masks keeps or prunes whole.
 
     Raises
     ------
@@ -107,15 +116,22 @@ def channel_chance(
         alive = alive_null(a, b)
         return _normal("alive", alive.shared, alive.mean, alive.variance, alive.note)
     if kind != "channel":
-        if required:
+        trivial = {left.kind, right.kind} & {"empty", "dense"}
+        if required and not trivial:
             raise InputError(
                 "a mask does not consist of whole channels",
                 code="not-structured",
+                place=place,
                 consequence="the channel null does not apply",
                 hint="--null auto, which tests each layer by what it is",
             )
         return None
     null = channel_null(left, right)
+    law = channel_law(null)
+
+    def interval(alpha: float) -> Interval:
+        return channel_interval(null, alpha=alpha) if law is None else law.region(alpha)
+
     return LayerChance(
         null="channel",
         mean=null.mean,
@@ -123,9 +139,62 @@ def channel_chance(
         log_at_most=null.log_p_le,
         log_at_least=null.log_p_ge,
         log_at=null.log_p_at,
-        interval95=channel_interval(null, alpha=0.05),
-        interval99=channel_interval(null, alpha=0.01),
+        interval95=interval(0.05),
+        interval99=interval(0.01),
         note="tested by channel",
+        law=law,
+    )
+
+
+def uniform_layer(N: int, a: int, b: int) -> LayerChance:
+    """Return the uniform null of one layer as a term of a total."""
+    mean, variance, _ = (float(moment) for moment in moments(N, a, b))
+    return LayerChance(
+        null="layer",
+        mean=mean,
+        variance=variance,
+        log_at_most=math.nan,
+        log_at_least=math.nan,
+        law=overlap_law(N, a, b),
+    )
+
+
+def channel_total(layers: Sequence[LayerChance], shared: int) -> LayerChance:
+    """Add independent layers of which some are tested by channel, value by value.
+
+    Parameters
+    ----------
+    layers
+        One a layer.
+    shared
+        Observed total overlap.
+
+    Returns
+    -------
+    LayerChance
+        Exact; without p and regions where the sum has too many values to be written out, for no
+        smooth law describes overlaps that jump by channels.
+    """
+    law = add_laws([layer.law for layer in layers])
+    total = LayerChance(
+        null="stratified-channel",
+        mean=sum(layer.mean for layer in layers),
+        variance=sum(layer.variance for layer in layers),
+        log_at_most=math.nan,
+        log_at_least=math.nan,
+        note="layers of whole channels tested by channel",
+        law=law,
+    )
+    if law is None:
+        return replace(total, note="too many values to add the layers' channels: no p")
+    at_most, at_least, at = law.log_tails(shared)
+    return replace(
+        total,
+        log_at_most=at_most,
+        log_at_least=at_least,
+        log_at=at,
+        interval95=law.region(0.05),
+        interval99=law.region(0.01),
     )
 
 
@@ -188,30 +257,72 @@ def inherited_chance(counts: Inheritance) -> LayerChance:
     x, *previous = counts
     cumulants = inherited_cumulants(*previous)
     tails = inherited_log_tails(x, *previous)
+    mean, variance = float(cumulants.mean), float(cumulants.variance)
+    most = min(previous[0], previous[3], previous[4])
+
+    def interval(alpha: float) -> Interval:
+        return _search(lambda v: inherited_log_tails(v, *previous)[:2], mean, variance, most, alpha)
+
     return LayerChance(
         null="inherit",
-        mean=float(cumulants.mean),
-        variance=float(cumulants.variance),
+        mean=mean,
+        variance=variance,
         log_at_most=tails.le,
         log_at_least=tails.ge,
         log_at=tails.eq,
+        interval95=interval(0.05),
+        interval99=interval(0.01),
     )
 
 
 def inherited_total(layers: Sequence[Inheritance]) -> LayerChance:
     """Add layers under the inherit null; exact."""
-    tails = total_inherited_log_tails(
-        sum(x for x, *_ in layers), [(c, a, b, a2, b2) for _, c, a, b, a2, b2 in layers]
+    sizes = [(c, a, b, a2, b2) for _, c, a, b, a2, b2 in layers]
+    tails = total_inherited_log_tails(sum(x for x, *_ in layers), sizes)
+    parts = [inherited_cumulants(*size) for size in sizes]
+    mean, variance = (
+        float(sum(getattr(part, name) for part in parts)) for name in ("mean", "variance")
     )
-    parts = [inherited_cumulants(c, a, b, a2, b2) for _, c, a, b, a2, b2 in layers]
+    most = sum(min(c, a2, b2) for c, _, _, a2, b2 in sizes)
+
+    def interval(alpha: float) -> Interval:
+        return _search(
+            lambda v: total_inherited_log_tails(v, sizes)[:2], mean, variance, most, alpha
+        )
+
     return LayerChance(
         null="inherit",
-        mean=float(sum(part.mean for part in parts)),
-        variance=float(sum(part.variance for part in parts)),
+        mean=mean,
+        variance=variance,
         log_at_most=tails.le,
         log_at_least=tails.ge,
         log_at=tails.eq,
+        interval95=interval(0.05),
+        interval99=interval(0.01),
     )
+
+
+def _search(
+    tails: Callable[[int], tuple[float, float]],
+    mean: float,
+    variance: float,
+    most: int,
+    alpha: float,
+) -> Interval:
+    """Find by bisection the least and the largest overlap whose smaller tail exceeds alpha / 2."""
+    level = math.log(alpha / 2) + 1e-12
+    reach = 6 * math.sqrt(variance) + 6
+
+    def first(holds: Callable[[int], bool], low: int, high: int) -> int:
+        while low < high:
+            middle = (low + high) // 2
+            low, high = (low, middle) if holds(middle) else (middle + 1, high)
+        return low
+
+    start, stop = max(0, math.floor(mean - reach)), min(most, math.ceil(mean + reach))
+    least = first(lambda v: tails(v)[0] > level, start, stop)
+    beyond = first(lambda v: tails(v)[1] <= level, least, stop + 1) if least <= stop else stop + 1
+    return least, beyond - 1
 
 
 def sum_chance(layers: Sequence[LayerChance], shared: int, *, null: str) -> LayerChance:
@@ -245,7 +356,11 @@ def _normal(null: str, shared: int, mean: float, variance: float, note: str) -> 
         )
 
     def region(z: float) -> Interval:
-        return math.ceil(mean - z * sd), math.floor(mean + z * sd)
+        # Inside are the overlaps whose tails, corrected for continuity, exceed the level.
+        return (
+            max(0, math.floor(mean - z * sd - 0.5) + 1),
+            math.ceil(mean + z * sd + 0.5) - 1,
+        )
 
     return LayerChance(
         null=null,

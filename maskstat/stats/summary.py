@@ -256,7 +256,8 @@ def _band(values: np.ndarray, se: float, df: int, band: Band) -> tuple[float, fl
     else:
         sd = float(values.std(ddof=1)) if values.size > 1 else math.nan
         half = sd if band == "sd" else sd / 2
-    return mean - half, mean + half
+    # A distance cannot leave 0 to 1, whatever its standard error.
+    return max(mean - half, 0.0), min(mean + half, 1.0)
 
 
 def _significant(rows: Rows, layers: Layers, testable: np.ndarray) -> dict[str, Cell]:

@@ -156,7 +156,7 @@ def _log10_p(
     """Double the smaller exact tail at the ends; use the normal law between them."""
     if not sd:
         return None
-    if votes in (0, n):
+    if votes in (0, n) or n == 2:  # of two masks, one overlap settles every bin
         at_most, at_least, _ = tails[0 if votes == 0 else 1]
         return min(0.0, math.log(2) + min(at_most, at_least)) / _LN10
     log_p = bin_log_p(weights, mean, sd)
