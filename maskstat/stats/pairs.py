@@ -125,21 +125,16 @@ def comparands(
 
 
 def _with_own_labels(chosen: Sequence[Comparand]) -> list[Comparand]:
-    """Give inputs of one label an iteration, or a number, so that rows say which is meant."""
+    """Tell inputs apart by a number where label and iteration do not."""
     named = [one._replace(label=one.label or "mask") for one in chosen]
-    labels = Counter(one.label for one in named)
-    named = [
-        one._replace(label=f"{one.label}@{next(iter(one.masks))}")
-        if labels[one.label] > 1 and one.fixed and None not in one.masks
-        else one
-        for one in named
-    ]
-    labels, seen = Counter(one.label for one in named), Counter[str]()
+    meant = Counter((one.label, iteration) for one in named for iteration in one.masks)
+    unclear = {label for (label, _), times in meant.items() if times > 1}
+    seen: Counter[str] = Counter()
     result: list[Comparand] = []
     for one in named:
         seen[one.label] += 1
-        several = labels[one.label] > 1
-        result.append(one._replace(label=f"{one.label}#{seen[one.label]}") if several else one)
+        label = f"{one.label}#{seen[one.label]}" if one.label in unclear else one.label
+        result.append(one._replace(label=label))
     return result
 
 
