@@ -20,7 +20,7 @@ demo: $(VENV)/.run  ## five tickets from one initialization, compared: see demo/
 	PATH="$(abspath $(BIN)):$$PATH" sh docs/demo.sh demo
 
 demo-smoke: $(VENV)/.run
-	PATH="$(abspath $(BIN)):$$PATH" sh docs/demo.sh demo --epochs 2 --iterations 3
+	PATH="$(abspath $(BIN)):$$PATH" sh docs/demo.sh demo/smoke --epochs 2 --iterations 3
 
 test: lint types $(VENV)/.dev  ## lint, types and the tests, slow ones left out
 	$(BIN)/python -m pytest -n 2
