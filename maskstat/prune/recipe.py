@@ -79,7 +79,7 @@ class Recipe:
     dataset: str = _key("dataset", "digits")
     method: str = _key("prune.method", "global-unstructured")
     fraction: float = _key("prune.fraction", 0.2)
-    iterations: int = _key("prune.iterations", 20)
+    iterations: int = _key("prune.iterations", 15)
     rewind: str = _key("prune.rewind", "initial")
     exclude: tuple[str, ...] = _key("prune.exclude", ())
     epochs: int = _key("train.epochs", 15)
