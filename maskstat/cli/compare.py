@@ -84,7 +84,7 @@ __all__ = ["command"]
 )
 @click.option(
     "--draws",
-    type=click.IntRange(min=1),
+    type=click.IntRange(min=2),
     default=199,
     show_default=True,
     help="Random pairs of masks that --match draws.",
