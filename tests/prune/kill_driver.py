@@ -1,4 +1,4 @@
-"""Kill a pruning run again and again and let it finish: python kill_driver.py FOLDER TIMES.
+"""Kill a pruning run again and again and let it finish: python kill_driver.py FOLDER TIMES SEED.
 
 Torch is imported once and each run is a forked child, so that a kill costs a second, not four.
 Prints a JSON object: digest and SHA-256 of the undisturbed run, and of every killed one with the
@@ -58,13 +58,13 @@ def killed(path, seconds):
     return {"seconds": seconds, "killed": was_killed, "rows": rows, "left": left, **result}
 
 
-def main(folder, times):
+def main(folder, times, seed):
     prune(Recipe(iterations=1, epochs=1))  # imports and warms up what the children share
     began = time.monotonic()
     reference = folder / "reference.h5"
     result = {"reference": finish(reference)}
     duration = time.monotonic() - began
-    moments = random.Random(0)
+    moments = random.Random(seed)
     runs = []
     for number in range(4 * times):  # some come too late and kill nothing
         if sum(run["killed"] for run in runs) == times:
@@ -76,4 +76,4 @@ def main(folder, times):
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]))
+    main(Path(sys.argv[1]), *map(int, sys.argv[2:]))
