@@ -37,6 +37,7 @@ first=$!
 worker ticket-2 ticket-4 other-init fixed-2
 wait $first
 show list ./*.h5
+show info -q ticket-1.h5 --iteration 0
 
 say "2. Everything fixed: the same ticket, bit for bit"
 show compare fixed-1.h5 fixed-2.h5 --fail-if 'total:jaccard < 1'
@@ -46,7 +47,10 @@ show compare ticket-1.h5 ticket-2.h5
 
 say "4. Another initialization: what is alike is what chance gives"
 show compare ticket-1.h5 other-init.h5
-show compare ./ticket-*.h5 fixed-1.h5 other-init.h5 --layer 'fc*' --group-by init_seed
+echo "The same, had the layers been pooled: what is only dense layers looks like a discovery"
+show compare ticket-1.h5 other-init.h5 --null pooled
+echo "All pairs within and between initializations"
+show compare ./ticket-*.h5 fixed-1.h5 other-init.h5 --group-by init_seed
 
 say "5. The consensus (prêt-à-porter) ticket: what all five keep"
 show consensus ticket-*.h5 --threshold 1 -o consensus.h5 --overwrite
