@@ -22,10 +22,11 @@ ROOMS = {
     "run": {"layout", "mask", "bits", "errors"},
     "selection": {"run", "errors"},
     "table": set(),
+    "graph": {"errors"},
     "archive": {"run", "mask", "layout", "bits", "errors", "table"},
     "convert": {"archive", "run", "mask", "layout", "bits", "errors", "table"},
-    "stats": {"run", "mask", "layout", "votes", "bits", "selection", "table", "errors"},
-    "prune": {"archive", "run", "mask", "layout", "bits", "errors"},
+    "stats": {"graph", "run", "mask", "layout", "votes", "bits", "selection", "table", "errors"},
+    "prune": {"archive", "graph", "run", "mask", "layout", "bits", "errors"},
     "figures": {"stats", "run", "mask", "layout", "table", "errors"},
     "cli": {
         "prune", "figures", "stats", "convert", "archive", "run", "mask", "layout", "bits",

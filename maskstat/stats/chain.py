@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from maskstat.stats.network_graph import bad_graph
+from maskstat.graph.nodes import bad_graph
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

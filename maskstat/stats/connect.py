@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypeAlias
 
 from maskstat.errors import printable
+from maskstat.graph.connectivity import Connectivity, LayerConnectivity
+from maskstat.graph.connectivity import connectivity as reachable
 from maskstat.layout import Layout
 from maskstat.mask import Mask
 from maskstat.stats._stored import MaskLayers
 from maskstat.stats.chain import chain_graph
-from maskstat.stats.connectivity import Connectivity, LayerConnectivity
-from maskstat.stats.connectivity import connectivity as reachable
 from maskstat.stats.pairs import Subject, comparands
 from maskstat.table import Cell, Column, Table
 
@@ -74,7 +74,7 @@ def connectivity(
         Globs of the layers to show; none means all. The total is over these; paths always run
         through the whole network.
     graph
-        The network's operations, see `maskstat.stats.network_graph`; None takes the one stored
+        The network's operations, see `maskstat.graph.nodes`; None takes the one stored
         with the run or, where there is none, one chain of the layers.
     exclude_padding
         Count weights that only ever meet padding as not effective, where map sizes are known.

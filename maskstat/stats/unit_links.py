@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from maskstat.graph.nodes import check_graph
 from maskstat.stats.matching import Link
-from maskstat.stats.network_graph import check_graph
 
 if TYPE_CHECKING:
-    from maskstat.stats.network_graph import Node
+    from maskstat.graph.nodes import Node
 
 __all__ = ["unit_links"]
 
@@ -23,7 +23,7 @@ def unit_links(graph: object, shapes: Mapping[str, Sequence[int]]) -> tuple[Link
     Parameters
     ----------
     graph
-        Nodes as `maskstat.stats.network_graph` describes them.
+        Nodes as `maskstat.graph.nodes` describes them.
     shapes
         Masked layers and their shapes, in layout order.
 

@@ -6,11 +6,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from maskstat.graph.nodes import check_graph
 from maskstat.prune.models import build
 from maskstat.prune.network import Network
 from maskstat.prune.streams import Streams
 from maskstat.prune.trace import UntraceableError, trace
-from maskstat.stats.network_graph import check_graph
 
 
 def lenet(side: int) -> nn.Module:

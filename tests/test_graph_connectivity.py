@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from maskstat.errors import InputError, LayoutMismatchError
+from maskstat.graph.connectivity import connectivity
 from maskstat.stats.chain import chain_graph
-from maskstat.stats.connectivity import connectivity
 
 SHAPES = json.loads((Path(__file__).parent / "data" / "model_shapes.json").read_text())
 

@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from maskstat.errors import LayoutMismatchError, printable
-from maskstat.stats._links import DenseLink, Link, taps_with_data
-from maskstat.stats.network_graph import check_graph
+from maskstat.graph.links import DenseLink, Link, taps_with_data
+from maskstat.graph.nodes import check_graph
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from maskstat.stats.network_graph import Node
+    from maskstat.graph.nodes import Node
 
     BoolArray = NDArray[np.bool_]
 
@@ -266,7 +266,7 @@ def connectivity(
     Parameters
     ----------
     graph
-        Nodes as `maskstat.stats.network_graph` describes them.
+        Nodes as `maskstat.graph.nodes` describes them.
     masks
         Bool mask of each layer. Each is asked for once (a layer that the graph applies several
         times, twice), so a mapping that unpacks on access keeps one layer in memory at a time.

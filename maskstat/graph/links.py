@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from maskstat.stats.network_graph import Node
+    from maskstat.graph.nodes import Node
 
     BoolArray = NDArray[np.bool_]
 
@@ -93,10 +93,12 @@ class DenseLink:
         self._groups, self._outputs, self._inputs = node.groups, node.units, node.in_units
 
     def forward(self, source: BoolArray) -> BoolArray:
+        """Return the targets that a live source reaches."""
         live = source.reshape(self._groups, -1).any(axis=1)
         return np.repeat(live, self._outputs // self._groups)
 
     def backward(self, target: BoolArray) -> BoolArray:
+        """Return the sources that reach a live target."""
         live = target.reshape(self._groups, -1).any(axis=1)
         return np.repeat(live, self._inputs // self._groups)
 

@@ -1,0 +1,1 @@
+"""The network's graph: which layer feeds which, and what a mask leaves connected."""
