@@ -6,10 +6,10 @@ the documentation) and the exit status that the command line answers with.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 __all__ = [
     "ArchiveError",
@@ -115,6 +115,10 @@ class MaskstatError(Exception):
         self.consequence = consequence
         self.hint = hint
 
+    def __reduce__(self) -> tuple[Callable[..., MaskstatError], tuple[Any, ...]]:
+        """Keep everything on the way from one process to another."""
+        return _again, (type(self), self.fact, self.code, self.place, self.consequence, self.hint)
+
     @property
     def headline(self) -> str:
         """Place, fact, consequence and slug in one line."""
@@ -134,6 +138,12 @@ class MaskstatError(Exception):
             "consequence": self.consequence,
             "try": self.hint,
         }
+
+
+def _again(
+    kind: type[MaskstatError], fact: str, code: str, place: str, consequence: str, hint: str
+) -> MaskstatError:
+    return kind(fact, code=code, place=place, consequence=consequence, hint=hint)
 
 
 class UsageError(MaskstatError, ValueError):

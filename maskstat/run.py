@@ -166,7 +166,7 @@ class Run:
     weights
         ``initial``, ``rewind``, ``final``.
     others
-        ``initial``, ``final``: float32 (n_others,), the tensors that are never pruned.
+        ``initial``, ``rewind``, ``final``: float32 (n_others,), the tensors that are never pruned.
     votes : uint16 (n_weights,), optional
         For consensus tickets: in how many of the inputs each weight is kept.
     provenance

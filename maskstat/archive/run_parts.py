@@ -20,7 +20,7 @@ __all__ = ["run_attributes", "run_payloads"]
 
 _LARGEST = 1 << 63
 _WEIGHT_KINDS = ("initial", "rewind", "final")
-_OTHER_KINDS = ("initial", "final")
+_OTHER_KINDS = ("initial", "rewind", "final")
 
 
 def run_attributes(run: Run, layout_id: str) -> dict[str, AttributeValue]:

@@ -171,6 +171,7 @@ class RunReader:
             "kept": len(layout.layers),
             "votes": layout.size,
             "others/initial": layout.n_others,
+            "others/rewind": layout.n_others,
             "others/final": layout.n_others,
             **{f"weights/{kind}": layout.size for kind in self._names("weights")},
         }

@@ -198,6 +198,7 @@ DATASETS = (
         )
     ),
     Dataset("others/initial", "f4", (("Q",),), False, "the rest of the state dict", (), False),
+    Dataset("others/rewind", "f4", (("Q",),), False, "the same, rewound to", (), False),
     Dataset("others/final", "f4", (("Q",),), False, "the same after training", (), False),
     Dataset("votes", "u2", (("P",),), False, "in how many inputs each weight is kept", (), False),
     Dataset("provenance", "u1", (("n",),), True, "canonical JSON: where it came from; no times"),

@@ -7,7 +7,12 @@ from typing import Any, Self
 
 import click
 
-__all__ = ["BarProgress", "LineProgress"]
+from maskstat.prune.progress import Progress
+
+__all__ = ["Bars", "LineProgress"]
+
+_LONG = 10.0
+"""Seconds from which on a run's length is told before it starts."""
 
 
 def _summary(
@@ -20,13 +25,40 @@ def _summary(
     )
 
 
+def _duration(seconds: float) -> str:
+    """Say a length of time as people do."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h" if seconds < 172_800 else f"{seconds / 86_400:.1f} days"
+
+
 class LineProgress:
-    """One line an iteration."""
+    """One line an iteration.
+
+    Parameters
+    ----------
+    name
+        Put before each line, where several runs go on at once.
+    """
+
+    def __init__(self, name: str = "") -> None:
+        self._name = f"{name}: " if name else ""
+
+    def _say(self, text: str) -> None:
+        click.echo(f"{self._name}{text}", err=True)
 
     def start(self, *, run_id: str, iterations: int, epochs: int, done: int) -> None:
         """Name the run."""
         state = f", {done} there already" if done else ""
-        click.echo(f"{run_id}: {iterations} trainings of {epochs} epochs{state}", err=True)
+        name = "" if self._name else f"{run_id}: "
+        self._say(f"{name}{iterations} trainings of {epochs} epochs{state}")
+
+    def estimate(self, *, seconds: float) -> None:
+        """Say it, unless it is short."""
+        if seconds >= _LONG and not self._name:
+            self._say(f"this will take about {_duration(seconds)}")
 
     def epoch(
         self, *, iteration: int, epoch: int, train_loss: float, validation_loss: float
@@ -45,32 +77,30 @@ class LineProgress:
     ) -> None:
         """Print what one iteration reached."""
         line = _summary(iteration, kept, size, validation_accuracy, test_accuracy)
-        click.echo(f"{line}, {seconds:.1f} s", err=True)
+        self._say(f"{line}, {seconds:.1f} s")
 
     def note(self, text: str) -> None:
         """Print it."""
-        click.echo(text, err=True)
+        self._say(text)
 
 
-class BarProgress:
-    """A bar over iterations with epoch, loss, accuracy and time left."""
+class Bars:
+    """A bar a run, over its iterations, with epoch, loss and time left."""
 
     def __init__(self) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-        self._bars: Any = Progress(
+        self.shared: Any = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
             TextColumn("{task.fields[state]}"),
             TimeRemainingColumn(),
             console=Console(stderr=True),
         )
-        self._task: Any = None
-        self._epochs = 1
 
     def __enter__(self) -> Self:
-        self._bars.start()
+        self.shared.start()
         return self
 
     def __exit__(
@@ -79,14 +109,31 @@ class BarProgress:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._bars.stop()
+        self.shared.stop()
+
+    def watch(self, name: str = "") -> Progress:
+        """Return what is told about one run."""
+        return _BarProgress(self.shared, name)
+
+
+class _BarProgress:
+    """One run's bar; it goes when the run is done and others are going on."""
+
+    def __init__(self, bars: Any, name: str) -> None:
+        self._bars, self._name = bars, name
+        self._task: Any = None
+        self._iterations = self._epochs = 1
 
     def start(self, *, run_id: str, iterations: int, epochs: int, done: int) -> None:
         """Show the bar."""
-        self._epochs = epochs
+        self._iterations, self._epochs = iterations, epochs
         self._task = self._bars.add_task(
-            run_id, total=iterations * epochs, completed=done * epochs, state=""
+            self._name or run_id, total=iterations * epochs, completed=done * epochs, state=""
         )
+
+    def estimate(self, *, seconds: float) -> None:
+        """Show it until the bar itself knows better."""
+        self._bars.update(self._task, state=f"about {_duration(seconds)}")
 
     def epoch(
         self, *, iteration: int, epoch: int, train_loss: float, validation_loss: float
@@ -108,11 +155,14 @@ class BarProgress:
         test_accuracy: float,
         seconds: float,
     ) -> None:
-        """Print what one iteration reached above the bar."""
-        self._bars.console.print(
-            _summary(iteration, kept, size, validation_accuracy, test_accuracy), highlight=False
-        )
+        """Print what one iteration reached above the bar; of many runs, the last one alone."""
+        last = iteration + 1 == self._iterations
+        if not self._name or last:
+            self.note(_summary(iteration, kept, size, validation_accuracy, test_accuracy))
+        if self._name and last:
+            self._bars.remove_task(self._task)
 
     def note(self, text: str) -> None:
         """Print it above the bar."""
+        text = f"{self._name}: {text}" if self._name else text
         self._bars.console.print(text, markup=False, highlight=False)

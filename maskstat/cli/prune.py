@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import click
 
 from maskstat.cli.options import overwrite_option, quiet_option, seed_option
-from maskstat.cli.progress import BarProgress, LineProgress
-from maskstat.errors import UsageError
+from maskstat.cli.progress import Bars, LineProgress
+from maskstat.cli.report import note, report
+from maskstat.errors import OutputExistsError, StorageError, UsageError
 from maskstat.prune import Recipe, prune
-from maskstat.prune.progress import Progress, Silent
+from maskstat.prune.grid import Grid
+from maskstat.prune.progress import Silent
+from maskstat.prune.sweep import Job, Watch
+from maskstat.prune.workers import run_sweep
 
 __all__ = ["command"]
 
@@ -21,22 +28,59 @@ __all__ = ["command"]
 @click.option(
     "-o",
     "--output",
-    default="run.h5",
-    show_default=True,
     metavar="PATH",
-    help="The run's archive, published after every iteration. Running again resumes.",
+    help="The run's archive, published after every iteration; for a sweep, the folder of all. "
+    "Running again resumes.  [default: run.h5, runs]",
 )
-@click.option("--recipe", metavar="FILE.toml", help="Read settings from a TOML file.")
+@click.option(
+    "--recipe", metavar="FILE.toml", help="Read settings from a TOML file; [grid] makes a sweep."
+)
 @click.option(
     "--set",
     "settings",
     multiple=True,
     metavar="NAME=VALUE",
-    help="Change one setting by its name in recipes, e.g. train.lr=0.05. Repeatable.",
+    help="Change one setting by its name in recipes, e.g. train.momentum=0.9. Repeatable.",
 )
-@click.option("--model", metavar="NAME", help="Network.  [default: lenet]")
-@click.option("--dataset", metavar="NAME", help="Task.  [default: digits, embedded]")
-@click.option("--method", metavar="NAME", help="Pruning method.  [default: global-unstructured]")
+@click.option(
+    "--list", "list_", is_flag=True, help="Print the names of the sweep's runs, and run nothing."
+)
+@click.option(
+    "--jobs",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Processes that share a sweep's runs.",
+)
+@click.option(
+    "--model",
+    metavar="NAME",
+    help="lenet, lenet5x5, lenet-equal, alexnet, vgg11, resnet18, resnet18-cifar, or "
+    "package.module:factory.  [default: lenet]",
+)
+@click.option(
+    "--dataset",
+    metavar="NAME",
+    help="digits (embedded), mnist, fashion-mnist, kmnist, emnist, cifar10, cifar100, svhn, a "
+    "FILE.npz, or package.module:factory.  [default: digits]",
+)
+@click.option("--data-dir", metavar="DIR", help="Where data sets are looked for.")
+@click.option("--download", is_flag=True, help="Download the data set if it is not there.")
+@click.option("--input", metavar="CxHxW", help="Bring images to this size.  [default: the model's]")
+@click.option("--augment", metavar="flip,crop", help="Flip and crop training images at random.")
+@click.option(
+    "--method",
+    metavar="NAME",
+    help="global-, l1- or random-unstructured; l1-, l2-, linf-, lneginf- or random-structured; "
+    "layer-kind.  [default: global-unstructured]",
+)
+@click.option(
+    "--criterion",
+    metavar="NAME",
+    help="What magnitude methods rank by: large-final, small-final, large-init, "
+    "magnitude-increase, movement.  [default: large-final]",
+)
 @click.option(
     "--fraction",
     type=float,
@@ -45,22 +89,49 @@ __all__ = ["command"]
 )
 @click.option("--iterations", type=int, metavar="N", help="Prunings.  [default: 15]")
 @click.option(
+    "--levels",
+    metavar="L1,L2,...",
+    help="Instead of both: shares of the original weights pruned after each iteration.",
+)
+@click.option("--dim", type=int, metavar="D", help="Channels of structured methods.  [default: 0]")
+@click.option(
     "--rewind",
-    metavar="initial|none",
-    help="Weights after each pruning: initial (lottery ticket) or none (finetune).",
+    metavar="initial|epoch:K|none|random",
+    help="Weights after each pruning: initial (lottery ticket), as after K epochs (late "
+    "resetting), none (finetune), or drawn anew.  [default: initial]",
 )
 @click.option("--exclude", multiple=True, metavar="GLOB", help="Layers never pruned. Repeatable.")
+@click.option("--keep-output", is_flag=True, default=None, help="Never prune the last layer.")
 @click.option("--epochs", type=int, metavar="N", help="Epochs of each training.  [default: 15]")
 @click.option("--lr", type=float, metavar="X", help="Learning rate of SGD.  [default: 0.1]")
 @click.option("--batch-size", type=int, metavar="N", help="Images a step.  [default: 32]")
+@click.option(
+    "--engine",
+    metavar="auto|loop|ensemble",
+    help="How networks are trained: one by one, or chains of layers side by side.",
+)
+@click.option(
+    "--device",
+    default="cpu",
+    show_default=True,
+    metavar="cpu|cuda|mps|auto",
+    help="Where; runs of different devices differ in their last bits.",
+)
 @seed_option
 @click.option(
     "--vary",
     metavar="STREAMS",
-    help="What differs between runs of one seed, e.g. order or order,init; nothing by default.",
+    help="What differs between runs of one seed: init, split, order, augment, dropout, prune; "
+    "nothing by default.",
 )
 @click.option(
     "--run", "replicate", type=int, metavar="R", help="Which of these runs.  [default: 0]"
+)
+@click.option(
+    "--diverge-at",
+    type=int,
+    metavar="EPOCH",
+    help="Share the varying order, augmentation and dropout before this epoch.  [default: 0]",
 )
 @click.option(
     "--save-weights",
@@ -75,13 +146,16 @@ __all__ = ["command"]
 @overwrite_option
 @quiet_option
 def command(
-    output: str,
+    output: str | None,
     recipe: str | None,
     settings: tuple[str, ...],
+    list_: bool,
+    jobs: int,
     overwrite: bool,
     quiet: bool,
-    vary: str | None,
-    exclude: tuple[str, ...],
+    data_dir: str | None,
+    download: bool,
+    device: str,
     **given: Any,
 ) -> None:
     """Train and prune a network, and store its masks.
@@ -93,11 +167,16 @@ def command(
 
     Two runs of one seed are identical. To see what chance in training does, let a stream vary.
 
+    A recipe with a table [grid], which gives some settings lists, is a sweep: an archive a run in
+    the folder --output; runs that are there are skipped, and one that fails does not stop the
+    others. What a run comes to does not depend on --jobs.
+
     \b
     Example:
       maskstat prune
       maskstat prune --seed 0 --vary order --run 1 -o a1.h5
-      maskstat prune --recipe mine.toml --set train.lr=0.05 -o mine.h5
+      maskstat prune --model resnet18-cifar --dataset cifar10 --download --device auto
+      maskstat prune --recipe grid.toml --jobs 2 -o runs/
     """
     if output == "-":
         raise UsageError(
@@ -108,15 +187,27 @@ def command(
             "cannot be",
             hint="-o run.h5",
         )
-    base = Recipe.from_toml(recipe) if recipe else Recipe()
-    changes = {name: value for name, value in given.items() if value is not None}
-    if vary is not None:
-        changes["vary"] = tuple(name.strip() for name in vary.split(",") if name.strip())
-    if exclude:
-        changes["exclude"] = exclude
-    resolved = base.with_settings(settings).replace(**changes)
-    with _progress(quiet) as progress:
-        prune(resolved, output=output, overwrite=overwrite, progress=progress)
+    changes = _changes(given)
+    if recipe:
+        grid = Grid.from_toml(recipe, settings=settings)
+    else:
+        grid = Grid(base=Recipe().with_settings(settings), axes={})
+    grid = grid.replace(**changes)
+    surroundings: dict[str, Any] = {"data_dir": data_dir, "download": download, "device": device}
+    if list_:
+        for name in grid.recipes:
+            click.echo(name)
+    elif grid.axes:
+        _sweep(grid, output or "runs", jobs, overwrite, quiet, surroundings)
+    else:
+        with _watch(quiet, several=False) as watch:
+            prune(
+                grid.base,
+                output=output or "run.h5",
+                overwrite=overwrite,
+                progress=watch(""),
+                **surroundings,
+            )
 
 
 for _option in command.params:
@@ -124,10 +215,83 @@ for _option in command.params:
         _option.help = "Say nothing on standard error but errors."  # there are no results to print
 
 
-def _progress(quiet: bool) -> AbstractContextManager[Progress]:
-    """Choose bars on a terminal, lines elsewhere, nothing when quiet."""
-    from contextlib import nullcontext
+def _changes(given: dict[str, Any]) -> dict[str, Any]:
+    """Turn the options that were given into settings."""
+    changes = {name: value for name, value in given.items() if value not in (None, ())}
+    if "levels" in changes and changes.keys() & {"iterations", "fraction"}:
+        raise UsageError(
+            "it is given beside --iterations or --fraction",
+            code="conflicting-options",
+            place="--levels",
+            consequence="levels say both how often and how much is pruned",
+        )
+    for name in ("vary", "augment", "levels"):
+        if name in changes:
+            words = [word.strip() for word in changes[name].split(",") if word.strip()]
+            changes[name] = tuple(map(_number, words) if name == "levels" else words)
+    return changes
 
+
+def _number(word: str) -> float:
+    try:
+        return float(word)
+    except ValueError:
+        raise UsageError(
+            f"'{word}' is no number", code="bad-value", place="--levels", hint="--levels 0.5,0.8"
+        ) from None
+
+
+def _sweep(
+    grid: Grid, output: str, workers: int, overwrite: bool, quiet: bool, surroundings: Any
+) -> None:
+    """Run all runs, tell what became of each, and leave with the worst one's status."""
+    folder = _folder(output)
+    jobs = [
+        Job(name=name, recipe=recipe, path=folder / f"{name}.h5")
+        for name, recipe in grid.recipes.items()
+    ]
+    counts = {"done": 0, "skipped": 0, "failed": 0}
+    status = 0
+    with _watch(quiet, several=True) as watch:
+        for outcome in run_sweep(
+            jobs, workers=workers, overwrite=overwrite, surroundings=surroundings, watch=watch
+        ):
+            counts[outcome.status] += 1
+            if outcome.error is not None:
+                report(outcome.error)
+                status = max(status, outcome.error.exit_status)
+    said = ", ".join(f"{n} {what}" for what, n in counts.items() if n)
+    note(f"{len(jobs)} runs in {folder}: {said}")
+    click.get_current_context().exit(status)
+
+
+def _folder(output: str) -> Path:
+    """Make the folder of a sweep."""
+    folder = Path(output)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        raise OutputExistsError(
+            "it is a file",
+            code="output-exists",
+            place=output,
+            consequence="a sweep writes an archive a run into a folder",
+            hint="-o runs/",
+        ) from None
+    except OSError as error:
+        raise StorageError(
+            error.strerror or str(error), code="no-such-folder", place=output
+        ) from error
+    return folder
+
+
+@contextmanager
+def _watch(quiet: bool, *, several: bool) -> Iterator[Watch]:
+    """Choose bars on a terminal, lines elsewhere, nothing when quiet."""
     if quiet:
-        return nullcontext(Silent())
-    return BarProgress() if sys.stderr.isatty() else nullcontext(LineProgress())
+        yield lambda _: Silent()
+    elif sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
+        with Bars() as bars:
+            yield lambda name: bars.watch(name if several else "")
+    else:
+        yield lambda name: LineProgress(name if several else "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from os import PathLike
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ from maskstat.prune.recipe import Recipe
 from maskstat.run import Run
 
 if TYPE_CHECKING:
-    from maskstat.prune.imp import Publish
+    from maskstat.prune.trial import Publish
 
 __all__ = ["Progress", "Recipe", "Silent", "prune"]
 
@@ -22,6 +23,9 @@ def prune(
     *,
     output: str | PathLike[str] | None = None,
     overwrite: bool = False,
+    data_dir: str | PathLike[str] | None = None,
+    download: bool = False,
+    device: str = "cpu",
     progress: Progress | None = None,
     **overrides: Any,
 ) -> Run:
@@ -36,6 +40,12 @@ def prune(
         that is there is returned if it is complete, and continued if not.
     overwrite
         Replace whatever is there and begin anew.
+    data_dir
+        The folder that is searched for data sets; the user's cache folder by default.
+    download
+        Whether data sets that are missing may be downloaded into it.
+    device
+        ``cpu``, ``cuda``, ``mps``, or ``auto`` for the fastest there is.
     progress
         Told what happens; by default nobody is.
     **overrides
@@ -67,34 +77,44 @@ def prune(
     """
     recipe = (recipe or Recipe()).replace(**overrides)
     watcher = progress or Silent()
+    surroundings = {"data_dir": data_dir, "download": download, "device": device}
     if output is None:
-        return _iterate(recipe, None, lambda _: None, watcher)
+        return _iterate(recipe, None, lambda _: None, watcher, surroundings)
 
     from maskstat.archive import open_archive  # h5py, which an archive alone needs
     from maskstat.prune.resume import Target
 
     target = Target(output, overwrite=overwrite)
-    target.require_file()
-    earlier = target.earlier_run(recipe)
+    earlier = target.earlier_run(recipe, progress=watcher)
     if earlier is not None and earlier.status == "complete":
-        watcher.note(f"skipped: {target.path} is complete")
         return earlier
-    if earlier is not None:
-        watcher.note(f"continued: {target.path} is {earlier.status}")
-    target.require_folder()
-    _iterate(recipe, earlier, target.publish, watcher)
+    _iterate(recipe, earlier, target.publish, watcher, surroundings)
     return open_archive(target.path).runs[recipe.run_id]
 
 
-def _iterate(recipe: Recipe, earlier: Run | None, publish: Publish, progress: Progress) -> Run:
+def _iterate(
+    recipe: Recipe,
+    earlier: Run | None,
+    publish: Publish,
+    progress: Progress,
+    surroundings: Mapping[str, Any],
+) -> Run:
     """Run a recipe with torch set for it."""
     from maskstat.prune.session import deterministic_torch, require_torch
 
     require_torch()
     from maskstat.prune.imp import iterate
+    from maskstat.prune.workshop import Workshop
 
     with deterministic_torch():
-        return iterate(recipe, earlier=earlier, publish=publish, progress=progress)
+        workshop = Workshop(**surroundings)
+        trial, engine = workshop.trial(recipe, publish=publish, progress=progress)
+        if earlier is not None:
+            trial.resume(earlier)
+        iterate([trial], engine)
+    if trial.failure is not None:
+        raise trial.failure
+    return trial.run()
 
 
 class _Callable(ModuleType):
@@ -106,10 +126,22 @@ class _Callable(ModuleType):
         *,
         output: str | PathLike[str] | None = None,
         overwrite: bool = False,
+        data_dir: str | PathLike[str] | None = None,
+        download: bool = False,
+        device: str = "cpu",
         progress: Progress | None = None,
         **overrides: Any,
     ) -> Run:
-        return prune(recipe, output=output, overwrite=overwrite, progress=progress, **overrides)
+        return prune(
+            recipe,
+            output=output,
+            overwrite=overwrite,
+            data_dir=data_dir,
+            download=download,
+            device=device,
+            progress=progress,
+            **overrides,
+        )
 
 
 sys.modules[__name__].__class__ = _Callable

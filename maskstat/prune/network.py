@@ -78,6 +78,7 @@ class Network:
         others = {name: tuple(t.shape) for name, t in tensors.items() if name not in names}
         self.layout = Layout.from_shapes({name: shapes[name] for name in names}, others=others)
         self.prunable: list[Tensor] = [tensors[name] for name in names]
+        self.unpruned = tuple(name for name in shapes if name not in names)
         self._others: list[Tensor] = [tensors[name] for name in others]
 
     def with_graph(self, graph: Iterable[Mapping[str, Any]]) -> None:

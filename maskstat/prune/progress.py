@@ -14,6 +14,10 @@ class Progress(Protocol):
         """Begin a run of `iterations` trainings, `done` of which are there already."""
         ...
 
+    def estimate(self, *, seconds: float) -> None:
+        """Say how long the run will take, from a few steps."""
+        ...
+
     def epoch(
         self, *, iteration: int, epoch: int, train_loss: float, validation_loss: float
     ) -> None:
@@ -42,6 +46,9 @@ class Silent:
     """A `Progress` that says nothing."""
 
     def start(self, *, run_id: str, iterations: int, epochs: int, done: int) -> None:
+        """Say nothing."""
+
+    def estimate(self, *, seconds: float) -> None:
         """Say nothing."""
 
     def epoch(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,21 +14,21 @@ import torch
 
 import maskstat
 from maskstat.errors import UsageError
-from maskstat.prune.data import Dataset, Split
+from maskstat.prune.data.dataset import Dataset
+from maskstat.prune.data.parts import Split
 from maskstat.prune.network import Network, State
 from maskstat.prune.recipe import Recipe
 from maskstat.prune.session import THREADS
 from maskstat.prune.streams import STREAMS
-from maskstat.prune.train import ENGINE
 
 __all__ = ["Clock", "environment", "provenance"]
 
 
-def environment() -> dict[str, Any]:
+def environment(*, engine: str, device: str) -> dict[str, Any]:
     """Return what changes a run's bits although no recipe names it, JSON-ready."""
     return {
-        "device": "cpu",
-        "engine": ENGINE,
+        "device": device,
+        "engine": engine,
         "threads": THREADS,
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
         "machine": platform.machine(),
@@ -47,6 +46,8 @@ def provenance(
     split: Split,
     network: Network,
     initial: State,
+    engine: str,
+    device: str,
     warnings: tuple[str, ...] = (),
 ) -> dict[str, Any]:
     """Gather where a run comes from, without times.
@@ -62,7 +63,7 @@ def provenance(
         "recipe": recipe.to_dict(),
         "recipe_digest": recipe.digest,
         "seeds": {stream: f"{streams.seed_of(stream):016x}" for stream in STREAMS},
-        "environment": environment(),
+        "environment": environment(engine=engine, device=device),
         "dataset": {
             "name": dataset.name,
             "digest": dataset.digest,
@@ -71,13 +72,16 @@ def provenance(
             "train": len(split.train),
             "validation": len(split.validation),
             "test": len(split.test),
-            "mean": list(split.mean),
-            "std": list(split.std),
+            "input": list(split.preprocessing.shape),
+            "mean": list(split.preprocessing.mean),
+            "std": list(split.preprocessing.std),
+            "notes": list(dataset.notes),
         },
         "model": {
             "name": recipe.model,
             "weights": network.layout.size,
             "others": network.layout.n_others,
+            "unpruned": list(network.unpruned),
             "initial_digest": initial.digest,
         },
         "warnings": list(warnings),
@@ -130,9 +134,9 @@ class Clock:
         fresh.seconds = [float(value) for value in clock.get("seconds", [])]
         return fresh
 
-    def read(self) -> float:
-        """Return seconds from an arbitrary moment on."""
-        return time.perf_counter() if self.fixed is None else 0.0
+    def add(self, seconds: float) -> None:
+        """Note how long an iteration took."""
+        self.seconds.append(seconds if self.fixed is None else 0.0)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the times up to now, JSON-ready."""

@@ -8,23 +8,27 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import re
 import tomllib
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields, replace
+from math import inf
 from pathlib import Path
 from typing import Any, Self
 
 from maskstat.errors import InputError, NotFoundError, UsageError, closest, printable
-from maskstat.prune.streams import STREAMS, Streams
+from maskstat.prune.settings import (
+    Setting,
+    bad_value,
+    is_augment,
+    is_input,
+    is_levels,
+    is_rewind,
+    setting,
+)
+from maskstat.prune.streams import EPOCH_STREAMS, STREAMS, Streams
 
-__all__ = ["Recipe"]
-
-
-def _key(dotted: str, default: Any) -> Any:
-    """Declare a field with its dotted name in recipe files."""
-    return field(default=default, metadata={"key": dotted})
+__all__ = ["Recipe", "key_of", "read_toml"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,19 +42,40 @@ class Recipe:
     ----------
     model, dataset
         What is trained, and on what.
+    input : [data.input]
+        Channels, height and width that images are brought to, e.g. ``1x28x28``; empty leaves it to
+        the model.
+    augment : [data.augment]
+        ``flip``, ``crop``: what is done to training images at random.
+    normalize : [data.normalize]
+        Whether images are normalized by the training part's mean and standard deviation.
+    validation : [data.validation]
+        Share of the training images that is held out.
     method : [prune.method]
         Pruning method.
+    criterion : [prune.criterion]
+        What magnitude methods rank by: ``large-final`` and others of Zhou et al. (2019).
     fraction : [prune.fraction]
         Share of the remaining weights that each iteration prunes, between 0 and 1.
     iterations : [prune.iterations]
         How often; the dense network is trained besides.
+    levels : [prune.levels]
+        Instead of both: the pruned share of the original weights after each iteration, increasing.
+    dim : [prune.dim]
+        The dimension along which structured methods see channels; 0 is the output.
     rewind : [prune.rewind]
-        What the next iteration starts from: ``initial``, the initial values of everything, or
-        ``none``, the trained ones.
+        What the next iteration starts from: ``initial``, the initial values of everything;
+        ``epoch:K``, their values after K epochs of the first training; ``none``, the trained ones;
+        ``random``, newly drawn ones.
     exclude : [prune.exclude]
         Glob patterns of layers that are never pruned.
+    keep_output : [prune.keep_output]
+        Whether the last layer is never pruned.
     epochs, lr, batch_size, momentum, weight_decay : [train.epochs] and so on
         Stochastic gradient descent; its state starts fresh at every iteration.
+    engine : [train.engine]
+        ``loop``, one network at a time; ``ensemble``, several side by side, for chains of
+        convolutions and linear layers; ``auto``, the ensemble where it can.
     seed : [random.seed]
         Fixes every draw.
     vary : [random.vary]
@@ -58,6 +83,9 @@ class Recipe:
         ``dropout``, ``prune``.
     replicate : [random.replicate]
         Which of them this is.
+    diverge_at : [random.diverge_at]
+        Epochs of each training after which replicates part; before, the varying order,
+        augmentation and dropout are still shared.
     save_weights : [save.weights]
         ``none``; ``initial``; ``last``, also the trained ones of the last iteration; ``all``, also
         those of every iteration.
@@ -75,31 +103,67 @@ class Recipe:
     'lenet-digits-global-unstructured-s0-r3'
     """
 
-    model: str = _key("model", "lenet")
-    dataset: str = _key("dataset", "digits")
-    method: str = _key("prune.method", "global-unstructured")
-    fraction: float = _key("prune.fraction", 0.2)
-    iterations: int = _key("prune.iterations", 15)
-    rewind: str = _key("prune.rewind", "initial")
-    exclude: tuple[str, ...] = _key("prune.exclude", ())
-    epochs: int = _key("train.epochs", 15)
-    lr: float = _key("train.lr", 0.1)
-    batch_size: int = _key("train.batch_size", 32)
-    momentum: float = _key("train.momentum", 0.0)
-    weight_decay: float = _key("train.weight_decay", 0.0)
-    seed: int = _key("random.seed", 0)
-    vary: tuple[str, ...] = _key("random.vary", ())
-    replicate: int = _key("random.replicate", 0)
-    save_weights: str = _key("save.weights", "last")
-    save_outputs: bool = _key("save.outputs", False)
+    model: str = setting("model", "lenet", "a name", bool)
+    dataset: str = setting("dataset", "digits", "a name", bool)
+    input: str = setting("data.input", "", "sizes as in 3x32x32", is_input)
+    augment: tuple[str, ...] = setting("data.augment", (), "'flip', 'crop'", is_augment)
+    normalize: bool = setting("data.normalize", True)
+    validation: float = setting(
+        "data.validation", 0.2, "a number between 0 and 1", lambda x: 0 < x < 1
+    )
+    method: str = setting("prune.method", "global-unstructured", "a name", bool)
+    criterion: str = setting("prune.criterion", "large-final", "a name", bool)
+    fraction: float = setting(
+        "prune.fraction", 0.2, "a number between 0 and 1", lambda x: 0 < x < 1
+    )
+    iterations: int = setting(
+        "prune.iterations", 15, "a number from 0 to 7,999", lambda n: 0 <= n < 8_000
+    )
+    levels: tuple[float, ...] = setting(
+        "prune.levels", (), "increasing numbers between 0 and 1", is_levels, items=float
+    )
+    dim: int = setting("prune.dim", 0, "a number from 0 on", lambda n: n >= 0)
+    rewind: str = setting(
+        "prune.rewind", "initial", "'initial', 'epoch:K', 'none' or 'random'", is_rewind
+    )
+    exclude: tuple[str, ...] = setting("prune.exclude", ())
+    keep_output: bool = setting("prune.keep_output", False)
+    epochs: int = setting(
+        "train.epochs", 15, "a number from 1 to 1,000,000", lambda n: 1 <= n <= 1_000_000
+    )
+    lr: float = setting("train.lr", 0.1, "a number above 0", lambda x: 0 < x < inf)
+    batch_size: int = setting("train.batch_size", 32, "a number from 1 on", lambda n: n >= 1)
+    momentum: float = setting(
+        "train.momentum", 0.0, "a number from 0 to below 1", lambda x: 0 <= x < 1
+    )
+    weight_decay: float = setting(
+        "train.weight_decay", 0.0, "a number from 0 on", lambda x: 0 <= x < inf
+    )
+    engine: str = setting(
+        "train.engine",
+        "auto",
+        "'auto', 'loop' or 'ensemble'",
+        lambda x: x in ("auto", "loop", "ensemble"),
+    )
+    seed: int = setting(
+        "random.seed", 0, "a number from 0 to 2**63 - 1", lambda n: 0 <= n < 1 << 63
+    )
+    vary: tuple[str, ...] = setting("random.vary", ())
+    replicate: int = setting(
+        "random.replicate", 0, "a number from 0 on", lambda n: 0 <= n < 1 << 31
+    )
+    diverge_at: int = setting("random.diverge_at", 0, "a number of epochs", lambda n: n >= 0)
+    save_weights: str = setting(
+        "save.weights",
+        "last",
+        "'none', 'initial', 'last' or 'all'",
+        lambda x: x in ("none", "initial", "last", "all"),
+    )
+    save_outputs: bool = setting("save.outputs", False)
 
     def __post_init__(self) -> None:
-        for name, key in _KEYS.items():
-            value = _typed(key, getattr(self, name), _KINDS[key])
-            object.__setattr__(self, name, value)
-            allowed = _ALLOWED.get(name)
-            if allowed is not None and not allowed[0](value):
-                raise _bad(key, value, allowed[1])
+        for name, kind in _SETTINGS.items():
+            object.__setattr__(self, name, kind.checked(getattr(self, name)))
         for stream in self.vary:
             if stream not in STREAMS:
                 raise UsageError(
@@ -109,6 +173,14 @@ class Recipe:
                     consequence=closest(stream, STREAMS),
                 )
         object.__setattr__(self, "vary", tuple(s for s in STREAMS if s in self.vary))
+        if self.levels:
+            object.__setattr__(self, "iterations", len(self.levels))
+        self._check_replicates()
+        if self.rewind_epoch is not None and self.rewind_epoch >= self.epochs:
+            raise bad_value("prune.rewind", self.rewind, f"an epoch before {self.epochs}")
+
+    def _check_replicates(self) -> None:
+        """Raise if replicates would be the same, or never share what they are to share."""
         if self.replicate and not self.vary:
             raise UsageError(
                 f"replicate {self.replicate} would be the same as replicate 0",
@@ -117,6 +189,16 @@ class Recipe:
                 consequence="replicates differ in the streams that vary, and none does",
                 hint="--vary order",
             )
+        if self.diverge_at and not set(self.vary) & set(EPOCH_STREAMS):
+            raise UsageError(
+                "replicates have nothing in which they could part",
+                code="nothing-varies",
+                place="random.diverge_at",
+                consequence=f"of {', '.join(EPOCH_STREAMS)} none varies",
+                hint="--vary order",
+            )
+        if self.diverge_at > self.epochs:
+            raise bad_value("random.diverge_at", self.diverge_at, f"at most {self.epochs} epochs")
 
     @classmethod
     def from_mapping(cls, tree: Mapping[str, Any], *, place: str = "") -> Self:
@@ -147,19 +229,7 @@ class Recipe:
         UsageError
             As in `from_mapping`.
         """
-        try:
-            tree = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            raise NotFoundError(
-                "there is no such file", code="no-such-file", place=str(path)
-            ) from None
-        except OSError as error:
-            raise InputError(
-                f"cannot be read: {error.strerror}", code="unreadable", place=str(path)
-            ) from error
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise InputError(f"is no TOML: {error}", code="bad-recipe", place=str(path)) from error
-        return cls.from_mapping(tree, place=str(path))
+        return cls.from_mapping(read_toml(path), place=str(path))
 
     def with_settings(self, settings: Iterable[str]) -> Self:
         """Change settings given as text, later ones winning.
@@ -180,19 +250,29 @@ class Recipe:
         0.01
         """
         changes: dict[str, Any] = {}
-        for setting in settings:
-            key, separator, text = setting.partition("=")
+        for given in settings:
+            key, separator, text = given.partition("=")
             if not separator:
                 raise UsageError(
-                    f"'{printable(setting)}' is not NAME=VALUE",
+                    f"'{printable(given)}' is not NAME=VALUE",
                     code="bad-setting",
                     place="--set",
                     hint="--set train.lr=0.1",
                 )
             key = key.strip()
             name = _name_of(key, "--set")
-            changes[name] = _parsed(key, text.strip(), _KINDS[key])
+            changes[name] = _SETTINGS[name].parsed(text.strip())
         return replace(self, **changes)
+
+    def with_values(self, values: Mapping[str, Any]) -> Self:
+        """Change settings by their dotted names.
+
+        Raises
+        ------
+        UsageError
+            A name that is not a setting's, or a value that cannot be used.
+        """
+        return replace(self, **{_name_of(key, "grid"): value for key, value in values.items()})
 
     def replace(self, **changes: Any) -> Self:
         """Change settings by their Python names.
@@ -203,14 +283,14 @@ class Recipe:
             A name that is not a setting's, or a value that cannot be used.
         """
         for name in changes:
-            if name not in _KEYS:
-                raise _unknown(name, _KEYS, "prune")
+            if name not in _SETTINGS:
+                raise _unknown(name, _SETTINGS, "prune")
         return replace(self, **changes)
 
     @property
     def settings(self) -> dict[str, Any]:
         """Every setting by its dotted name."""
-        return {key: getattr(self, name) for name, key in _KEYS.items()}
+        return {kind.key: getattr(self, name) for name, kind in _SETTINGS.items()}
 
     def to_dict(self) -> dict[str, Any]:
         """Return every setting in nested tables, JSON-ready, as `from_mapping` takes them."""
@@ -234,7 +314,14 @@ class Recipe:
     @property
     def streams(self) -> Streams:
         """The seeds that the recipe stands for."""
-        return Streams(seed=self.seed, vary=self.vary, replicate=self.replicate)
+        return Streams(
+            seed=self.seed, vary=self.vary, replicate=self.replicate, diverge_at=self.diverge_at
+        )
+
+    @property
+    def rewind_epoch(self) -> int | None:
+        """The epoch that is rewound to, where it is none of the ends."""
+        return int(self.rewind[6:]) if self.rewind.startswith("epoch:") else None
 
     @property
     def run_id(self) -> str:
@@ -244,45 +331,33 @@ class Recipe:
         return stem.lstrip("._-")[: 64 - len(suffix)] + suffix
 
 
-_KEYS: dict[str, str] = {f.name: f.metadata["key"] for f in fields(Recipe)}
-_NAMES: dict[str, str] = {key: name for name, key in _KEYS.items()}
-_KINDS: dict[str, type] = {f.metadata["key"]: type(f.default) for f in fields(Recipe)}
+def read_toml(path: str | Path) -> dict[str, Any]:
+    """Read a TOML file.
 
-_ALLOWED: dict[str, tuple[Callable[[Any], bool], str]] = {
-    "model": (bool, "a name"),
-    "dataset": (bool, "a name"),
-    "fraction": (lambda x: 0 < x < 1, "a number between 0 and 1"),
-    "iterations": (lambda n: 0 <= n < 8_000, "a number from 0 to 7,999"),
-    "rewind": (lambda x: x in ("initial", "none"), "'initial' or 'none'"),
-    "epochs": (lambda n: 1 <= n <= 1_000_000, "a number from 1 on"),
-    "lr": (lambda x: 0 < x < math.inf, "a number above 0"),
-    "batch_size": (lambda n: n >= 1, "a number from 1 on"),
-    "momentum": (lambda x: 0 <= x < 1, "a number from 0 to below 1"),
-    "weight_decay": (lambda x: 0 <= x < math.inf, "a number from 0 on"),
-    "seed": (lambda n: 0 <= n < 1 << 63, "a number from 0 to 2**63 - 1"),
-    "replicate": (lambda n: 0 <= n < 1 << 31, "a number from 0 on"),
-    "save_weights": (
-        lambda x: x in ("none", "initial", "last", "all"),
-        "'none', 'initial', 'last' or 'all'",
-    ),
-}
-
-_KIND_NAMES = {
-    str: "text",
-    int: "a whole number",
-    float: "a number",
-    bool: "true or false",
-    tuple: "a list of names",
-}
+    Raises
+    ------
+    NotFoundError, InputError
+        The file is not there, or is no TOML.
+    """
+    try:
+        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise NotFoundError("there is no such file", code="no-such-file", place=str(path)) from None
+    except OSError as error:
+        raise InputError(
+            f"cannot be read: {error.strerror}", code="unreadable", place=str(path)
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"is no TOML: {error}", code="bad-recipe", place=str(path)) from error
 
 
-def _bad(key: str, value: object, expected: str) -> UsageError:
-    return UsageError(
-        f"it is {printable(repr(value))}",
-        code="bad-value",
-        place=key,
-        consequence=f"it takes {expected}",
-    )
+_SETTINGS: dict[str, Setting] = {f.name: Setting.of(f) for f in fields(Recipe)}
+_NAMES: dict[str, str] = {kind.key: name for name, kind in _SETTINGS.items()}
+
+
+def key_of(name: str) -> str:
+    """Return the dotted name of a setting."""
+    return _SETTINGS[name].key
 
 
 def _unknown(name: str, known: Iterable[str], place: str) -> UsageError:
@@ -312,27 +387,3 @@ def _leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, An
             yield from _leaves(value, f"{key}.")
         else:
             yield key, value
-
-
-def _typed(key: str, value: object, kind: type) -> object:
-    """Check a value's type; whole numbers are numbers, lists of text are tuples."""
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if kind is tuple and isinstance(value, (list, tuple)):
-        if all(isinstance(item, str) for item in value):
-            return tuple(value)
-    elif isinstance(value, kind) and (kind is bool or not isinstance(value, bool)):
-        return value
-    raise _bad(key, value, _KIND_NAMES[kind])
-
-
-def _parsed(key: str, text: str, kind: type) -> object:
-    """Read a value from text."""
-    try:
-        if kind is bool:
-            return {"true": True, "false": False}[text.lower()]
-        if kind is tuple:
-            return tuple(item.strip() for item in text.split(",") if item.strip())
-        return kind(text)
-    except (KeyError, ValueError):
-        raise _bad(key, text, _KIND_NAMES[kind]) from None

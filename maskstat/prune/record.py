@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,40 +11,20 @@ from numpy.typing import NDArray
 from maskstat.bits import BoolArray, IntArray, WordArray, Words, layer_counts, pack, unpack
 from maskstat.errors import OutputExistsError
 from maskstat.layout import Layout
+from maskstat.prune.engines.engine import Trained
 from maskstat.prune.network import State
 from maskstat.prune.recipe import Recipe
 from maskstat.run import MaskRows, Outputs, Run, Status, Weights
 
-__all__ = ["Record", "Row", "pack_mask", "unpack_mask"]
+__all__ = ["Record", "pack_mask", "unpack_mask"]
 
-_SERIES = ("train_loss", "validation_loss", "validation_accuracy", "test_accuracy")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Row:
-    """One iteration: a mask, and what the network trained under it reached.
-
-    Parameters
-    ----------
-    words : uint64 (n_words,)
-        The packed mask.
-    state
-        All values after training.
-    train_loss, validation_loss : float64 (n_epochs,)
-        By epoch.
-    validation_accuracy, test_accuracy : float64 ()
-        After training.
-    logits : float32 (n_examples, n_classes), optional
-        On the test set, where they are to be stored.
-    """
-
-    words: WordArray
-    state: State
-    train_loss: NDArray[np.float64]
-    validation_loss: NDArray[np.float64]
-    validation_accuracy: float
-    test_accuracy: float
-    logits: NDArray[np.float32] | None = None
+_SERIES = (
+    "train_loss",
+    "validation_loss",
+    "validation_accuracy",
+    "test_accuracy",
+    "test_loss",
+)
 
 
 class Record:
@@ -78,10 +57,12 @@ class Record:
         self.labels = labels
         self.provenance = provenance
         self.state = initial
+        self.rewind: State | None = None
         self._words: list[WordArray] = []
         self._weights: dict[int, NDArray[np.float32]] = {}
         self._series: dict[str, list[Any]] = {name: [] for name in _SERIES}
         self._logits: list[NDArray[np.float32]] = []
+        self._effective: list[IntArray | None] = []
 
     def __len__(self) -> int:
         """Return the number of iterations recorded."""
@@ -92,17 +73,29 @@ class Record:
         """The last mask, bool (n_weights,)."""
         return unpack_mask(self._words[-1], self.layout)
 
-    def add(self, row: Row) -> None:
-        """Add the next iteration."""
+    def add(self, kept: BoolArray, trained: Trained, *, effective: IntArray | None) -> None:
+        """Add the next iteration.
+
+        Parameters
+        ----------
+        kept : bool (n_weights,)
+            Its mask.
+        trained
+            What the network trained under it reached.
+        effective : int64 (n_layers, 2), optional
+            Kept weights connected to the output; to input and output.
+        """
         if self.recipe.save_weights != "all":
             self._weights.clear()
-        self._weights[len(self)] = row.state.weights
-        self._words.append(row.words)
-        self.state = row.state
+        self._weights[len(self)] = trained.state.weights
+        self._words.append(pack_mask(kept, self.layout))
+        self._effective.append(effective)
+        self.state = trained.state
+        self.rewind = trained.snapshot or self.rewind
         for name in _SERIES:
-            self._series[name].append(getattr(row, name))
-        if row.logits is not None:
-            self._logits.append(row.logits)
+            self._series[name].append(getattr(trained, name))
+        if self.recipe.save_outputs:
+            self._logits.append(trained.logits)
 
     def restore(self, run: Run) -> None:
         """Take over all iterations of a stored run that was made by the same recipe.
@@ -131,11 +124,16 @@ class Record:
         if self.recipe.save_outputs:
             stored = run.outputs[self.recipe.dataset].logits
             self._logits = [np.asarray(stored[row], np.float32) for row in range(last + 1)]
-        others = np.asarray(run.others["final"][:], np.float32) if self.layout.n_others else None
-        self.state = State(
-            weights=self._weights[last],
-            others=self.initial.others if others is None else others,
-        )
+        self._effective = [None] * (last + 1) if run.effective is None else list(run.effective)
+        self.state = State(weights=self._weights[last], others=self._others(run, "final"))
+        if "rewind" in run.weights:
+            self.rewind = State(weights=run.weight("rewind"), others=self._others(run, "rewind"))
+
+    def _others(self, run: Run, kind: str) -> NDArray[np.float32]:
+        """Return what is stored of the tensors that are never pruned."""
+        if not self.layout.n_others:
+            return self.initial.others
+        return np.asarray(run.others[kind][:], np.float32)
 
     def _missing(self, run: Run) -> str:
         """Name the first thing that a stored run needs to be continued and lacks."""
@@ -146,6 +144,10 @@ class Record:
             "final weights": final is None or not set(needed) <= set(final.iterations),
             "final values of the tensors that are never pruned": (
                 self.layout.n_others > 0 and "final" not in run.others
+            ),
+            "weights that are rewound to": self.recipe.rewind_epoch is not None
+            and (
+                "rewind" not in run.weights or (self.layout.n_others and "rewind" not in run.others)
             ),
             "outputs": self.recipe.save_outputs
             and (outputs is None or outputs.iterations != iterations),
@@ -166,12 +168,16 @@ class Record:
         """
         recipe, layout = self.recipe, self.layout
         rows = np.stack(self._words or [pack_mask(np.ones(layout.size, np.bool_), layout)])
+        kept = np.stack([layer_counts(Words(row), layout.edges) for row in rows])
         weights, others = self._stored(resumable=status != "complete")
+        provenance = {**self.provenance, **({"failure": dict(failure)} if failure else {})}
+        provenance["warnings"] = [*provenance["warnings"], *_emptied(layout, kept)]
         return Run(
             run_id=recipe.run_id,
             layout=layout,
             masks=MaskRows(rows),
-            kept=np.stack([layer_counts(Words(row), layout.edges) for row in rows]),
+            kept=kept,
+            effective=self._effective_counts(),
             status=status,
             model=recipe.model,
             dataset=recipe.dataset,
@@ -183,7 +189,7 @@ class Record:
             outputs=self._outputs(),
             weights=weights,
             others=others,
-            provenance={**self.provenance, **({"failure": dict(failure)} if failure else {})},
+            provenance=provenance,
             clock=clock,
         )
 
@@ -197,12 +203,20 @@ class Record:
         if save != "none":
             weights["initial"] = Weights(values=self.initial.weights[None], iterations=(0,))
             others["initial"] = self.initial.others
+        if self.rewind is not None and (resumable or save != "none"):
+            weights["rewind"] = Weights(values=self.rewind.weights[None], iterations=(0,))
+            others["rewind"] = self.rewind.others
         if self._weights and (resumable or save in ("last", "all")):
             weights["final"] = Weights(
                 values=np.stack(list(self._weights.values())), iterations=tuple(self._weights)
             )
             others["final"] = self.state.others
         return weights, {kind: values for kind, values in others.items() if values.size}
+
+    def _effective_counts(self) -> IntArray | None:
+        """Return the counts of all iterations, where the network's graph is known."""
+        counts = [row for row in self._effective if row is not None]
+        return np.stack(counts) if counts and len(counts) == len(self) else None
 
     def _outputs(self) -> dict[str, Outputs]:
         if not self._logits:
@@ -212,6 +226,19 @@ class Record:
         return {
             self.recipe.dataset: Outputs(logits=logits, iterations=iterations, labels=self.labels)
         }
+
+
+def _emptied(layout: Layout, kept: IntArray) -> list[str]:
+    """Say from which iteration on layers have no weight left."""
+    firsts = {
+        layer.name: int(np.flatnonzero(counts == 0)[0])
+        for layer, counts in zip(layout.layers, kept.T, strict=True)
+        if not counts.all()
+    }
+    return [
+        f"layer '{name}' has no weight left from iteration {first} on"
+        for name, first in firsts.items()
+    ]
 
 
 def pack_mask(kept: BoolArray, layout: Layout) -> WordArray:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from maskstat.archive import open_archive, write
 from maskstat.errors import InputError, OutputExistsError, StorageError, UsageError
+from maskstat.prune.progress import Progress
 from maskstat.prune.recipe import Recipe
 from maskstat.run import Run
 
@@ -30,18 +31,12 @@ class Target:
         self._overwrite = overwrite
         self._known: str | None = None  # content digest of what was read or published last
 
-    def require_file(self) -> None:
-        """Raise if what is there is no file.
-
-        Raises
-        ------
-        StorageError
-            It is a folder or a device, or nothing can have this name.
-        """
+    def _require_file(self) -> None:
+        """Raise if what is there is no file."""
         try:
             mode = os.lstat(os.path.realpath(self.path)).st_mode
         except (FileNotFoundError, NotADirectoryError, PermissionError):
-            return  # nothing is there, or `require_folder` says why it cannot be seen
+            return  # nothing is there, or `_require_folder` says why it cannot be seen
         except OSError as error:
             reason = error.strerror or str(error)
             raise StorageError(reason, code="write-failed", place=str(self.path)) from error
@@ -53,14 +48,8 @@ class Target:
                 hint="name a file",
             )
 
-    def require_folder(self) -> None:
-        """Raise before a long training if its result could not be written.
-
-        Raises
-        ------
-        StorageError
-            The folder is not there, or may not be written to.
-        """
+    def _require_folder(self) -> None:
+        """Raise before a long training if its result could not be written."""
         folder, place = os.path.dirname(os.path.realpath(self.path)), str(self.path)
         if not os.path.isdir(folder):
             raise StorageError("its folder is not there", code="no-such-folder", place=place)
@@ -69,13 +58,15 @@ class Target:
                 "its folder may not be written to", code="permission-denied", place=place
             )
 
-    def earlier_run(self, recipe: Recipe) -> Run | None:
+    def earlier_run(self, recipe: Recipe, *, progress: Progress) -> Run | None:
         """Return the run of a recipe that is there, whole or not.
 
         Parameters
         ----------
         recipe
             What is to be run.
+        progress
+            Told what is found.
 
         Returns
         -------
@@ -86,7 +77,21 @@ class Target:
         ------
         OutputExistsError
             Something else is there.
+        StorageError
+            It is no file, or its folder is not there or may not be written to.
         """
+        self._require_file()
+        earlier = self._found(recipe)
+        if earlier is not None and earlier.status == "complete":
+            progress.note(f"skipped: {self.path} is complete")
+            return earlier
+        if earlier is not None:
+            progress.note(f"continued: {self.path} is {earlier.status}")
+        self._require_folder()
+        return earlier
+
+    def _found(self, recipe: Recipe) -> Run | None:
+        """Return the recipe's run; raise if something else is there."""
         path = self.path
         if self._overwrite or not os.path.lexists(path):
             return None

@@ -1,4 +1,4 @@
-"""Selection: exactly k weights are pruned, and ties have a rule.
+"""Selection: exactly k are pruned, and ties have a rule.
 
 The rule, here and nowhere else: the lowest scores are pruned first; among equal scores the higher
 flat index is pruned first; what is pruned never comes back.
@@ -18,12 +18,12 @@ __all__ = ["prune_lowest"]
 
 
 def prune_lowest(scores: NDArray[np.floating[Any]], kept: BoolArray, count: int) -> BoolArray:
-    """Prune the `count` kept weights with the lowest scores.
+    """Prune the `count` kept weights, or channels, with the lowest scores.
 
     Parameters
     ----------
     scores : floating (n,)
-        Of the weights that compete, in flat order; those of pruned weights are not looked at.
+        Of what competes, in flat order; those of what is pruned already are not looked at.
     kept : bool (n,)
         What is kept so far; left as it is.
     count
@@ -37,31 +37,28 @@ def prune_lowest(scores: NDArray[np.floating[Any]], kept: BoolArray, count: int)
     Raises
     ------
     InputError
-        More weights than are left were to go, or a score is not a number.
+        More than are left were to go, or a score is not a number.
 
     Examples
     --------
     >>> prune_lowest(np.array([3.0, 1.0, 1.0, 2.0]), np.ones(4, bool), 1).tolist()
     [True, True, False, True]
     """
-    candidates = np.flatnonzero(kept)
-    if not 0 <= count <= candidates.size:
+    values = scores[kept]
+    if not 0 <= count <= values.size:
         raise InputError(
-            f"{count} weights were to be pruned of {candidates.size} that are left",
-            code="bad-count",
+            f"{count} were to be pruned of {values.size} that are left", code="bad-count"
         )
-    values = scores[candidates]
-    if np.isnan(values).any():
+    if values.size and np.isnan(values.max()):
         raise InputError(
-            "a score is not a number", code="bad-scores", consequence="weights cannot be ranked"
+            "a score is not a number", code="bad-scores", consequence="scores cannot be ranked"
         )
-    remaining = kept.copy()
     if count == 0:
-        return remaining
-    cut = np.partition(values, count - 1)[count - 1]
-    below = values < cut
-    tied = np.flatnonzero(values == cut)
-    n_tied = count - int(np.count_nonzero(below))
-    remaining[candidates[below]] = False
-    remaining[candidates[tied[tied.size - n_tied :]]] = False
+        return kept.copy()
+    values.partition(count - 1)
+    cut = values[count - 1]
+    tied = np.flatnonzero(kept & (scores == cut))
+    remaining: BoolArray = kept & ~(scores < cut)
+    n_tied = count - (values.size - int(np.count_nonzero(remaining)))
+    remaining[tied[tied.size - n_tied :]] = False
     return remaining

