@@ -16,6 +16,7 @@ import maskstat
 from maskstat.errors import UsageError
 from maskstat.prune.data.dataset import Dataset
 from maskstat.prune.data.parts import Split
+from maskstat.prune.methods import method_source
 from maskstat.prune.network import Network, State
 from maskstat.prune.recipe import Recipe
 from maskstat.prune.session import THREADS
@@ -77,6 +78,7 @@ def provenance(
             "std": list(split.preprocessing.std),
             "notes": list(dataset.notes),
         },
+        "method": {"name": recipe.method, "source": method_source(recipe.method)},
         "model": {
             "name": recipe.model,
             "weights": network.layout.size,

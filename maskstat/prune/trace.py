@@ -29,7 +29,7 @@ from torch.nn.modules.conv import _ConvNd
 
 from maskstat.prune.models.dropout import Dropout
 
-__all__ = ["Graph", "UntraceableError", "trace"]
+__all__ = ["Graph", "Tracer", "UntraceableError", "trace"]
 
 Graph = tuple[dict[str, Any], ...]
 
@@ -90,7 +90,7 @@ def trace(module: nn.Module, shape: tuple[int, int, int]) -> Graph:
     """
     training = module.training
     try:
-        graph = _Tracer().trace(module.eval())
+        graph = Tracer().trace(module.eval())
         traced = fx.GraphModule(module, graph)
         recorder = _Recorder(traced)
         with torch.no_grad():
@@ -105,10 +105,11 @@ def trace(module: nn.Module, shape: tuple[int, int, int]) -> Graph:
     return tuple(recorder.nodes)
 
 
-class _Tracer(fx.Tracer):
+class Tracer(fx.Tracer):
     """Looks into everybody's modules but torch's and our dropout."""
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        """Tell whether a module is one operation of the graph."""
         return isinstance(m, Dropout) or super().is_leaf_module(m, module_qualified_name)
 
 

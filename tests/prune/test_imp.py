@@ -11,10 +11,15 @@ import torch
 from maskstat.bits import count
 from maskstat.errors import OutputExistsError, TrainingError, UsageError
 from maskstat.prune import Recipe, Silent, prune
+from maskstat.prune.engines.engine import Settings
 from maskstat.prune.imp import iterate
-from maskstat.prune.models import MODELS
+from maskstat.prune.models.model import Model
+from maskstat.prune.models.registry import MODELS
 from maskstat.prune.session import deterministic_torch
+from maskstat.prune.trial import Publish, Trial
+from maskstat.prune.workshop import Workshop
 from maskstat.run import Run
+from maskstat.stats.connect import connectivity
 
 
 def content(run: Run) -> dict[str, Any]:
@@ -24,7 +29,8 @@ def content(run: Run) -> dict[str, Any]:
         "graph": run.layout.graph,
         "masks": [run.mask(t).words().tolist() for t in range(run.n_iterations)],
         "kept": run.kept.tolist(),
-        "series": {name: values.tolist() for name, values in run.series.items()},
+        "effective": None if run.effective is None else run.effective.tolist(),
+        "series": {name: values.tobytes() for name, values in run.series.items()},
         "weights": {
             kind: (stored.iterations, np.asarray(stored.values[:]).tobytes())
             for kind, stored in run.weights.items()
@@ -51,14 +57,25 @@ def crash_after(recipe: Recipe, iterations: int) -> Run:
         if len(published) == iterations:
             raise CrashError
 
-    with deterministic_torch(), pytest.raises(CrashError):
-        iterate(recipe, earlier=None, publish=publish, progress=Silent())
+    with pytest.raises(CrashError):
+        run_through(recipe, publish=publish)
     return published[-1]
 
 
-def go_on(recipe: Recipe, earlier: Run) -> Run:
+def run_through(recipe: Recipe, *, earlier: Run | None = None, publish: Publish) -> Run:
+    """Run a recipe, each publication seen."""
     with deterministic_torch():
-        return iterate(recipe, earlier=earlier, publish=lambda _: None, progress=Silent())
+        trial, engine = Workshop().trial(recipe, publish=publish, progress=Silent())
+        if earlier is not None:
+            trial.resume(earlier)
+        iterate([trial], engine)
+    if trial.failure is not None:
+        raise trial.failure
+    return trial.run()
+
+
+def go_on(recipe: Recipe, earlier: Run) -> Run:
+    return run_through(recipe, earlier=earlier, publish=lambda _: None)
 
 
 @pytest.mark.parametrize("method", ["global-unstructured", "l1-unstructured"])
@@ -146,8 +163,11 @@ def test_torch_is_left_as_it_was(tiny):
         {},
         {"save_weights": "all", "save_outputs": True, "method": "random-unstructured"},
         {"save_weights": "none", "rewind": "none", "momentum": 0.5, "exclude": ("conv*",)},
+        {"save_weights": "none", "rewind": "epoch:1", "epochs": 2, "method": "l2-structured"},
+        {"rewind": "random", "criterion": "movement", "augment": ("flip", "crop")},
+        {"vary": ("order",), "replicate": 2, "engine": "loop", "levels": (0.5, 0.6, 0.9)},
     ],
-    ids=["default", "everything", "nothing"],
+    ids=["default", "everything", "nothing", "late", "random", "levels"],
 )
 def test_a_crash_leaves_no_trace(tiny, changes, crash):
     recipe = tiny.replace(iterations=3, **changes)
@@ -191,6 +211,7 @@ def test_what_is_stored(tiny, save, stored):
         "validation_loss": (3, 1),
         "validation_accuracy": (3,),
         "test_accuracy": (3,),
+        "test_loss": (3,),
     }
     assert not run.outputs
 
@@ -226,27 +247,22 @@ def test_times_stand_still_under_source_date_epoch(tiny, monkeypatch):
         prune(tiny)
 
 
-def diverging(tiny: Recipe, monkeypatch: pytest.MonkeyPatch, *, at: int) -> Recipe:
-    """A recipe whose loss stops being finite at one iteration."""
-    from maskstat.prune import imp
+def fail_at(monkeypatch: pytest.MonkeyPatch, at: int) -> None:
+    """Let the loss stop being finite at one iteration."""
+    calm = Trial.settings.fget
 
-    calm = imp.train
+    def settings(trial: Trial) -> Settings:
+        return replace(calm(trial), lr=1e30) if trial.iteration == at else calm(trial)
 
-    def train(*args: Any, settings: Any, order: torch.Generator, **rest: Any) -> Any:
-        if order.initial_seed() == tiny.streams.seed_of("order", at):
-            settings = replace(settings, lr=1e30)
-        return calm(*args, settings=settings, order=order, **rest)
-
-    monkeypatch.setattr(imp, "train", train)
-    return tiny
+    monkeypatch.setattr(Trial, "settings", property(settings))
 
 
 @pytest.mark.parametrize("at", [0, 1, 2])
 def test_what_is_whole_is_published_when_training_fails(tiny, monkeypatch, at):
-    recipe = diverging(tiny, monkeypatch, at=at)
+    fail_at(monkeypatch, at)
     published: list[Run] = []
-    with deterministic_torch(), pytest.raises(TrainingError) as caught:
-        iterate(recipe, earlier=None, publish=published.append, progress=Silent())
+    with pytest.raises(TrainingError) as caught:
+        run_through(tiny, publish=published.append)
     assert caught.value.exit_status == 5
     assert caught.value.place.endswith(f"@{at}")
     failed = published[-1]
@@ -257,7 +273,7 @@ def test_what_is_whole_is_published_when_training_fails(tiny, monkeypatch, at):
     assert set(failed.series) == (set() if at == 0 else set(published[0].series))
 
     monkeypatch.undo()
-    assert content(go_on(recipe, failed)) == content(prune(recipe))
+    assert content(go_on(tiny, failed)) == content(prune(tiny))
 
 
 @pytest.mark.parametrize(
@@ -282,11 +298,97 @@ def test_a_network_that_cannot_be_traced_is_pruned_all_the_same(tiny, monkeypatc
             flat = x.flatten(1)
             return self.fc(flat if flat.sum() > 1e9 else flat + 0)
 
-    monkeypatch.setitem(MODELS, "odd", lambda shape, classes: Odd())
+    odd = Model(
+        make=lambda shape, classes: Odd(),
+        takes=lambda shape: shape,
+        fits=lambda shape: True,
+        expects="",
+    )
+    monkeypatch.setitem(MODELS, "odd", odd)
     run = prune(tiny, model="odd")
     assert run.layout.graph == ()
     assert "graph is not known" in run.provenance["warnings"][0]
     assert run.mask(2).n_kept == 640 - 128 - 102
+    assert run.effective is None
+
+
+def test_effective_counts_are_those_of_the_statistics(tiny):
+    run = prune(tiny, method="l1-structured", iterations=3)
+    rows = connectivity(run, iteration="0-3").where(layer="fc1.weight")
+    expected = [[row["effective_output"], row["effective_both"]] for row in rows]
+    fc1 = [layer.name for layer in run.layout.layers].index("fc1.weight")
+    assert run.effective[:, fc1].tolist() == expected
+    assert (run.effective[:, :, 1] <= run.kept).all()
+
+
+def test_a_layer_that_is_emptied_is_said(tiny):
+    listener = Listener()
+    run = prune(
+        tiny,
+        fraction=0.99,
+        iterations=1,
+        exclude=("fc*",),
+        criterion="small-final",
+        method="layer-kind",
+        progress=listener,
+    )
+    empty = [layer.name for layer, n in zip(run.layout.layers, run.kept[1], strict=True) if not n]
+    for name in empty:
+        assert (
+            f"layer '{name}' has no weight left from iteration 1 on" in run.provenance["warnings"]
+        )
+    assert [what for kind, what in listener.told if kind == "note"] == [
+        f"{run.run_id}@1: layer {name} has no weight left" for name in empty
+    ]
+    assert empty
+
+
+def test_levels_are_shares_of_the_original_size(tiny):
+    run = prune(tiny, levels=(0.5, 0.6, 0.98), method="l1-unstructured")
+    sizes = run.layout.sizes.tolist()
+    assert run.kept[1:].tolist() == [[n - round(x * n) for n in sizes] for x in (0.5, 0.6, 0.98)]
+
+
+def test_rewinding_to_an_epoch_continues_from_it(tiny):
+    recipe = tiny.replace(epochs=3, iterations=1, save_weights="all")
+    late = prune(recipe, rewind="epoch:2")
+    short = prune(recipe, epochs=2)
+    assert (late.weight("rewind") == short.weight("final", 0)).all()
+    losses = late.series["train_loss"]
+    assert np.isnan(losses[1, :2]).all()
+    assert np.isfinite(losses[0]).all()
+    assert np.isfinite(losses[1, 2])
+
+
+def test_replicates_part_where_they_are_told_to(tiny):
+    recipe = tiny.replace(epochs=2, iterations=1, vary=("order",))
+    shared = [prune(recipe, replicate=r, diverge_at=2) for r in (0, 1)]
+    assert shared[0].mask(1) == shared[1].mask(1)
+    partly = [prune(recipe, replicate=r, diverge_at=1) for r in (0, 1)]
+    losses = [run.series["train_loss"][0] for run in partly]
+    assert losses[0][0] == losses[1][0]
+    assert losses[0][1] != losses[1][1]
+
+
+def test_the_output_layer_is_kept(tiny):
+    run = prune(tiny, keep_output=True, method="l1-structured")
+    assert "fc3.weight" not in [layer.name for layer in run.layout.layers]
+    assert run.provenance["model"]["unpruned"] == ["fc3.weight"]
+
+
+def test_random_pruning_is_the_same_on_every_task(tiny, tmp_path):
+    rng = np.random.default_rng(0)
+    np.savez(
+        tmp_path / "noise.npz",
+        x_train=rng.integers(0, 255, (300, 8, 8), np.uint8),
+        y_train=np.arange(300) % 10,
+        x_test=rng.integers(0, 255, (40, 8, 8), np.uint8),
+        y_test=np.arange(40) % 10,
+    )
+    one = prune(tiny, method="random-unstructured")
+    two = prune(tiny, method="random-unstructured", dataset=str(tmp_path / "noise.npz"))
+    assert [one.mask(t) == two.mask(t) for t in range(3)] == [True] * 3
+    assert one.provenance["dataset"]["digest"] != two.provenance["dataset"]["digest"]
 
 
 class Listener(Silent):
@@ -301,6 +403,9 @@ class Listener(Silent):
 
     def iteration(self, **what: Any) -> None:
         self.told.append(("iteration", (what["iteration"], what["kept"], what["size"])))
+
+    def note(self, text: str) -> None:
+        self.told.append(("note", text))
 
 
 def test_progress(tiny):

@@ -1,143 +1,189 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
 
 import numpy as np
 import pytest
-import torch
-from torch import nn
-from torch.nn.utils import prune as reference
+from hypothesis import given
+from hypothesis import strategies as st
 
 from maskstat.errors import UsageError
 from maskstat.layout import Layout
-from maskstat.prune.methods import (
-    METHODS,
-    Method,
-    RandomUnstructured,
-    TrainedLayer,
-    method_named,
-    next_mask,
-)
-from maskstat.prune.models import LeNet
-from maskstat.prune.schedule import FractionSchedule
+from maskstat.prune.methods import METHODS, Method, TrainedLayer, method_named
+from maskstat.prune.methods.structured import channel_norms
+from maskstat.prune.pruning import Pruning
+from maskstat.prune.schedule import FractionSchedule, LevelSchedule
 from maskstat.prune.streams import Streams
 
-
-def view(layout: Layout, flat: np.ndarray) -> list[np.ndarray]:
-    """One flat vector as an array a layer."""
-    return [
-        flat[x.weight_offset : x.weight_offset + x.size].reshape(x.shape) for x in layout.layers
-    ]
+SHAPES = {"conv": (6, 4, 3, 3), "fc1": (20, 30), "fc2": (5, 20)}
 
 
-def flatten(tensors) -> np.ndarray:
-    return np.concatenate([tensor.detach().numpy().reshape(-1) for tensor in tensors])
-
-
-def prune_with_torch(method: str, layers: list[nn.Module]) -> None:
-    if method == "global-unstructured":
-        reference.global_unstructured(
-            [(layer, "weight") for layer in layers],
-            pruning_method=reference.L1Unstructured,
-            amount=0.2,
-        )
-    else:
-        for layer in layers:
-            reference.l1_unstructured(layer, "weight", amount=0.2)
-
-
-@pytest.mark.parametrize("method", ["global-unstructured", "l1-unstructured"])
-def test_masks_are_those_of_torch_for_twenty_iterations(method):
-    rng = np.random.default_rng(7)
-    layers = [child for child in LeNet(1, 28, 10).children() if hasattr(child, "weight")]
-    layout = Layout.from_shapes({str(i): x.weight.shape for i, x in enumerate(layers)})
-    kept = np.ones(layout.size, bool)
-    for iteration in range(1, 21):
-        untied = rng.permutation(layout.size) + 1
-        weights = (untied * rng.choice((-1, 1), layout.size)).astype(np.float32)
-        for layer, values in zip(layers, view(layout, weights), strict=True):
-            with torch.no_grad():
-                getattr(layer, "weight_orig", layer.weight).copy_(torch.from_numpy(values))
-            for hook in layer._forward_pre_hooks.values():  # sets weight to the masked weight_orig
-                hook(layer, None)
-        prune_with_torch(method, layers)
-        trained = [
-            TrainedLayer(name=x.name, final=final, initial=final, kept=mask, uniform=np.zeros)
-            for x, final, mask in zip(
-                layout.layers, view(layout, weights), view(layout, kept), strict=True
-            )
-        ]
-        kept = next_mask(
-            method_named(method),
-            trained,
-            layout,
-            schedule=FractionSchedule(0.2),
-            iteration=iteration,
-        )
-        assert (kept == (flatten(x.weight_mask for x in layers) == 1)).all()
-
-
-def layer_with(name: str, shape: tuple[int, ...], uniform: Callable) -> TrainedLayer:
-    return TrainedLayer(
-        name=name,
-        final=np.zeros(shape, np.float32),
-        initial=np.zeros(shape, np.float32),
-        kept=np.ones(shape, bool),
-        uniform=uniform,
+def next_mask(method, shapes, weights, *, fraction=0.2, kept=None, iteration=1, seed=0, dim=0):
+    layout = Layout.from_shapes(shapes)
+    flat = np.concatenate([np.ravel(w) for w in weights]).astype(np.float32)
+    return Pruning(
+        method=method_named(method) if isinstance(method, str) else method,
+        layout=layout,
+        schedule=FractionSchedule(fraction),
+        dim=dim,
+    ).next_mask(
+        final=flat,
+        start=np.zeros_like(flat),
+        kept=np.ones(layout.size, bool) if kept is None else kept,
+        iteration=iteration,
+        streams=Streams(seed=seed),
     )
 
 
-def test_random_scores_are_the_streams_own():
-    def uniform(shape: tuple[int, ...]) -> np.ndarray:
-        generator = Streams(seed=3).generator("prune", 1, part="fc")
-        return torch.rand(shape, generator=generator, dtype=torch.float64).numpy()
-
-    scores = RandomUnstructured().scores(layer_with("fc", (30, 20), uniform))
-    assert scores.shape == (30, 20)
-    assert np.unique(scores).size == 600
-    assert 0.4 < scores.mean() < 0.6
+def gaussian(shapes, seed=0):
+    rng = np.random.default_rng(seed)
+    return [rng.standard_normal(shape) for shape in shapes.values()]
 
 
-def test_layers_compete_only_when_pooled():
-    layout = Layout.from_shapes({"a": (10,), "b": (10,)})
-    trained = [
-        TrainedLayer(
-            name=name,
-            final=np.full(10, value, np.float32),
-            initial=np.zeros(10, np.float32),
-            kept=np.ones(10, bool),
-            uniform=np.zeros,
-        )
-        for name, value in (("a", 1), ("b", -2))
-    ]
-    schedule = FractionSchedule(0.2)
-    kept = {
-        name: next_mask(METHODS[name](), trained, layout, schedule=schedule, iteration=1)
-        for name in ("global-unstructured", "l1-unstructured")
+@pytest.mark.parametrize("method", sorted(METHODS))
+def test_what_is_pruned_never_comes_back(method):
+    kept = np.ones(sum(math.prod(shape) for shape in SHAPES.values()), bool)
+    for iteration in range(1, 6):
+        before = kept
+        kept = next_mask(method, SHAPES, gaussian(SHAPES, iteration), kept=before.copy())
+        assert not (kept & ~before).any()
+        assert kept.sum() < before.sum()
+
+
+def test_contests_are_within_layers_kinds_or_the_network():
+    shapes = {"conv1": (2, 1, 1, 5), "fc1": (2, 5), "conv2": (2, 5, 1), "fc2": (10,)}
+    weights = [np.full(10, value) for value in (2, 4, 1, 3)]
+    pruned = {
+        name: (~next_mask(name, shapes, weights)).reshape(4, 10).sum(axis=1).tolist()
+        for name in ("l1-unstructured", "layer-kind", "global-unstructured")
     }
-    assert np.flatnonzero(~kept["global-unstructured"]).tolist() == [6, 7, 8, 9]
-    assert np.flatnonzero(~kept["l1-unstructured"]).tolist() == [8, 9, 18, 19]
+    assert pruned == {
+        "l1-unstructured": [2, 2, 2, 2],
+        "layer-kind": [0, 0, 4, 4],
+        "global-unstructured": [0, 0, 8, 0],
+    }
+
+
+def test_the_highest_of_equal_weights_goes_first_across_layers():
+    kept = next_mask("global-unstructured", {"a": (10,), "b": (10,)}, [np.ones(20)])
+    assert np.flatnonzero(~kept).tolist() == [16, 17, 18, 19]
+
+
+@pytest.mark.parametrize("method", sorted(name for name in METHODS if "-structured" in name))
+@pytest.mark.parametrize(("dim", "n_channels"), [(0, 6), (1, 4), (3, 5)])
+def test_channels_go_as_a_whole(method, dim, n_channels):
+    shapes = {"conv": (6, 4, 3, 5)}
+    kept = next_mask(method, shapes, gaussian(shapes), fraction=0.5, dim=dim)
+    along = np.moveaxis(kept.reshape(6, 4, 3, 5), dim, 0).reshape(n_channels, -1)
+    assert (along.all(axis=1) == along.any(axis=1)).all()
+    assert along.any(axis=1).sum() == n_channels - round(0.5 * n_channels)
+
+
+def test_the_highest_of_equal_channels_goes_first():
+    kept = next_mask("l2-structured", {"fc": (10, 3)}, [np.ones((10, 3))])
+    assert np.flatnonzero(~kept.reshape(10, 3)[:, 0]).tolist() == [8, 9]
+
+
+def test_levels_count_original_channels():
+    layout = Layout.from_shapes({"fc": (20, 3)})
+    pruning = Pruning(
+        method=method_named("l1-structured"),
+        layout=layout,
+        schedule=LevelSchedule((0.5, 0.6, 0.95)),
+    )
+    kept, left = np.ones(60, bool), []
+    for iteration in (1, 2, 3):
+        weights = np.random.default_rng(iteration).standard_normal(60).astype(np.float32)
+        kept = pruning.next_mask(
+            final=weights, start=weights, kept=kept, iteration=iteration, streams=Streams(seed=0)
+        )
+        left.append(int(kept.reshape(20, 3).any(axis=1).sum()))
+    assert left == [10, 8, 1]
+
+
+@given(
+    st.integers(1, 4).flatmap(
+        lambda n: st.tuples(
+            st.lists(st.integers(1, 5), min_size=n, max_size=n), st.integers(0, n - 1)
+        )
+    ),
+    st.integers(0, 2**32),
+)
+def test_norms_are_the_exact_ones(shape_and_dim, seed):
+    shape, dim = shape_and_dim
+    values = np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
+    for channel in range(shape[dim]):
+        sizes = [abs(float(x)) for x in values.take(channel, axis=dim).reshape(-1)]
+        l1, l2, linf, lneginf = (
+            channel_norms(values, dim, order)[channel] for order in (1, 2, np.inf, -np.inf)
+        )
+        assert l1 == pytest.approx(math.fsum(sizes), rel=1e-14)
+        assert l2 == pytest.approx(math.hypot(*sizes), rel=1e-14)
+        assert (linf, lneginf) == (max(sizes), min(sizes))
+
+
+def test_long_channels_are_summed_in_double_precision():
+    values = np.full((2, 1 << 20), 0.1, np.float32)
+    exact = (1 << 20) * float(np.float32(0.1))
+    assert channel_norms(values, 0, 1).tolist() == pytest.approx([exact] * 2, rel=1e-12)
+    assert channel_norms(values, 0, 2)[0] ** 2 == pytest.approx(
+        exact * float(np.float32(0.1)), rel=1e-12
+    )
+
+
+@pytest.mark.parametrize("method", ["random-unstructured", "random-structured"])
+def test_chance_depends_on_seed_layer_and_iteration_alone(method):
+    shapes = {"a": (60, 5), "b": (60, 5)}
+    first = next_mask(method, shapes, gaussian(shapes))
+    assert (first == next_mask(method, shapes, gaussian(shapes, 1))).all()
+    alone = next_mask(method, {"b": (60, 5)}, gaussian({"b": (60, 5)}))
+    assert (alone == first[300:]).all()
+    assert (first[:300] != first[300:]).any()
+    assert (first != next_mask(method, shapes, gaussian(shapes), seed=1)).any()
+    assert (first != next_mask(method, shapes, gaussian(shapes), iteration=2)).any()
+
+
+def test_chance_is_fair():
+    """How often each of 200 weights goes in 300 draws of a fifth."""
+    pruned = sum(
+        ~next_mask("random-unstructured", {"a": (200,)}, [np.ones(200)], seed=seed)
+        for seed in range(300)
+    )
+    assert pruned.sum() == 300 * 40
+    spread = ((pruned - 60) ** 2).sum() / (300 * 0.2 * 0.8)  # chi-squared of 199 degrees
+    assert 140 < spread < 270
+
+
+class Largest(Method):
+    def scores(self, layer: TrainedLayer) -> np.ndarray:
+        return -np.abs(layer.final)
+
+
+class NarrowestRow(Method):
+    scope = "network"
+    unit = "channel"
+
+    def scores(self, layer: TrainedLayer) -> np.ndarray:
+        return np.ptp(layer.final, axis=1)
 
 
 def test_a_method_is_one_function():
-    class Largest(Method):
-        def scores(self, layer: TrainedLayer) -> np.ndarray:
-            return -np.abs(layer.final)
-
-    layer = TrainedLayer(
-        name="fc",
-        final=np.array([1, -5, 2, 3], np.float32),
-        initial=np.zeros(4, np.float32),
-        kept=np.ones(4, bool),
-        uniform=np.zeros,
-    )
-    layout = Layout.from_shapes({"fc": (4,)})
-    kept = next_mask(Largest(), [layer], layout, schedule=FractionSchedule(0.25), iteration=1)
+    kept = next_mask(Largest(), {"fc": (4,)}, [[1, -5, 2, 3]], fraction=0.25)
     assert kept.tolist() == [True, False, True, True]
 
 
-def test_unknown_method_names_the_nearest():
+def test_channels_of_a_whole_network_can_compete():
+    weights = [[[0, 9], [0, 1]], [[0, 2, 2], [0, 5, 9]]]
+    kept = next_mask(NarrowestRow(), {"a": (2, 2), "b": (2, 3)}, weights, fraction=0.5)
+    assert kept.astype(int).tolist() == [1, 1, 0, 0, 0, 0, 0, 1, 1, 1]
+
+
+def test_a_method_cannot_change_what_it_looks_at():
+    class Vandal(Method):
+        def scores(self, layer: TrainedLayer) -> np.ndarray:
+            layer.final[0] = 0
+            return layer.final
+
     with pytest.raises(UsageError) as caught:
-        method_named("l1-unstructred")
-    assert caught.value.code == "unknown-method"
-    assert "did you mean 'l1-unstructured'" in caught.value.consequence
+        next_mask(Vandal(), {"fc": (4,)}, [[1, 2, 3, 4]])
+    assert "read-only" in caught.value.consequence

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from maskstat.graph.nodes import check_graph
-from maskstat.prune.models import build
+from maskstat.prune.models.registry import MODELS, build
 from maskstat.prune.network import Network
 from maskstat.prune.streams import Streams
 from maskstat.prune.trace import UntraceableError, trace
@@ -102,6 +102,36 @@ def test_what_is_traced_can_be_computed_on(module, shape):
     layout = Network(module).layout
     shapes = {layer.name: layer.shape for layer in layout.layers}
     check_graph([dict(node) for node in trace(module, shape)], shapes)
+
+
+@pytest.mark.parametrize("name", ["lenet5x5", "lenet-equal", "resnet18", "resnet18-cifar"])
+def test_bundled_models_are_traced(name):
+    shape = MODELS[name].takes((3, 32, 32))
+    module = build(name, shape, 10, generator=torch.Generator())
+    shapes = {layer.name: layer.shape for layer in Network(module).layout.layers}
+    graph = trace(module, shape)
+    checked = check_graph([dict(node) for node in graph], shapes)
+    assert {node.layer for node in checked if node.layer} == set(shapes)
+    assert checked[-1].units == 10
+
+
+def test_a_residual_networks_branches_meet():
+    module = build("resnet18-cifar", (3, 32, 32), 10, generator=torch.Generator())
+    adds = [node["inputs"] for node in trace(module, (3, 32, 32)) if node["op"] == "add"]
+    assert len(adds) == 8
+    assert ["layer2_0_bn2", "layer2_0_downsample_1"] in adds
+
+
+def test_alexnet_is_traced():
+    module = build("alexnet", (3, 63, 63), 10, generator=torch.Generator())
+    graph = trace(module, (3, 63, 63))
+    by_name = {node["name"]: node for node in graph}
+    assert by_name["avgpool"]["map"] == [6, 6]
+    assert by_name["flatten"]["area"] == 36
+    assert by_name["classifier_0"]["op"] == "pass"
+    assert by_name["classifier_1"]["inputs"] == ["classifier_0"]
+    shapes = {layer.name: layer.shape for layer in Network(module).layout.layers}
+    check_graph([dict(node) for node in graph], shapes)
 
 
 class DataDependent(nn.Module):

@@ -61,6 +61,16 @@ def checked(
     """
     limit = classes or CLASSES_LIMIT
     for (images, labels), place in zip((train, test), places, strict=True):
+        if images.ndim != 4 or images.dtype not in (np.uint8, np.float32):
+            raise lie(
+                f"images are {images.dtype} {images.shape}, not uint8 or float32 (n, c, h, w)",
+                place=place,
+                hint=hint,
+            )
+        if labels.ndim != 1 or labels.dtype != np.int64:
+            raise lie(
+                f"labels are {labels.dtype} {labels.shape}, not int64 (n,)", place=place, hint=hint
+            )
         if len(images) != len(labels):
             raise lie(
                 f"there are {len(images):,} images and {len(labels):,} labels",

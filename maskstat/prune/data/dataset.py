@@ -56,5 +56,5 @@ class Dataset:
         for array in (self.images, self.labels, self.test_images, self.test_labels):
             little = array.astype(array.dtype.newbyteorder("<"), copy=False)
             sha.update(f"{little.dtype.str}{little.shape}".encode())
-            sha.update(np.ascontiguousarray(little))
+            sha.update(np.ascontiguousarray(little).data)
         return sha.hexdigest()

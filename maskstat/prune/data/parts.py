@@ -1,55 +1,55 @@
-"""Train, validation and test parts of a data set, turned into what a network takes."""
+"""Train, validation and test parts of a data set, gathered in batches as a network takes them."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from maskstat.bits import IntArray
+from maskstat.errors import InputError
+from maskstat.prune.data.augment import Augmentation
 from maskstat.prune.data.dataset import Dataset, Images
+from maskstat.prune.data.preprocess import Preprocessing, preprocessing
 
 __all__ = ["Part", "Preprocessing", "Split", "split"]
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Preprocessing:
-    """How stored images become a network's input.
-
-    Parameters
-    ----------
-    shape
-        Channels, height and width of the input.
-    mean, std
-        Of each stored channel of the training part, in units of the stored images; what all
-        images are normalized by.
-    augment
-        ``flip``, ``crop``: at random, on training images alone.
-    """
-
-    shape: tuple[int, int, int]
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    augment: tuple[str, ...] = ()
+_PREPARED_LIMIT = 1 << 30
+"""Bytes up to which a part is prepared once and not batch by batch."""
+_CHUNK = 1 << 24
+"""Bytes that are prepared at once."""
 
 
 class Part:
-    """Labelled examples, gathered in batches as a network takes them.
+    """Labelled examples.
 
     Parameters
     ----------
-    images : float32 (n, channels, height, width)
-        Normalized.
+    images : float32 (n, channels, height, width), or as they are stored
+        Prepared, or to be prepared batch by batch.
     labels : int64 (n,)
         Classes from 0 on.
+    pending
+        What is still to be done to images.
+    augmentation
+        What is done to them at random, on the training part alone.
     """
 
-    def __init__(self, images: Tensor, labels: Tensor) -> None:
+    def __init__(
+        self,
+        images: Tensor,
+        labels: Tensor,
+        *,
+        pending: Preprocessing | None = None,
+        augmentation: Augmentation | None = None,
+    ) -> None:
         self._images = images
         self.labels = labels
+        self._pending = pending
+        self._augmentation = augmentation
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -67,8 +67,26 @@ class Part:
         Returns
         -------
         float32 (n, channels, height, width)
+            On the device that the part is on. The bits of an image depend on the image and what is
+            drawn for it alone.
         """
-        return self._images.index_select(0, index)
+        batch = self._images.index_select(0, index.to(self._images.device))
+        if self._pending:
+            batch = self._pending.prepare(batch)
+        if self._augmentation is None:
+            return batch
+        if generator is None:
+            return self._augmentation.centre(batch).contiguous()
+        return self._augmentation(batch, generator)
+
+    def to(self, device: torch.device | str) -> Part:
+        """Return the same examples on a device; batches are gathered and prepared there."""
+        return Part(
+            self._images.to(device),
+            self.labels.to(device),
+            pending=self._pending,
+            augmentation=self._augmentation,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -80,13 +98,22 @@ class Split:
     train, validation, test
         The parts.
     preprocessing
-        What is done to each of their images.
+        What is done to each of their images; the training part's alone are augmented.
     """
 
     train: Part
     validation: Part
     test: Part
     preprocessing: Preprocessing
+
+    def to(self, device: torch.device | str) -> Split:
+        """Return the same parts on a device."""
+        return Split(
+            train=self.train.to(device),
+            validation=self.validation.to(device),
+            test=self.test.to(device),
+            preprocessing=self.preprocessing,
+        )
 
 
 def split(
@@ -119,42 +146,57 @@ def split(
     -------
     Split
 
+    Raises
+    ------
+    InputError
+        Nothing is left to train on, or the images' channels don't fit.
+
     Notes
     -----
     80/20, augmentation, resizing and the normalization as in Paganini & Forde (2020), appendix
-    H.4. Sums of the stored integers are exact, so the statistics don't depend on the order of
-    summation.
+    H.4. The order of the steps stands in `Preprocessing`.
     """
     order = torch.randperm(len(dataset.labels), generator=generator).numpy()
     n_validation = round(len(order) * validation)
     held_out, chosen = np.sort(order[:n_validation]), np.sort(order[n_validation:])
-    mean, std = _statistics(dataset.images[chosen])
-
-    def part(images: Images, labels: IntArray) -> Part:
-        centred = (images.astype(np.float32) - _column(mean)) / _column(std)
-        return Part(torch.from_numpy(centred), torch.from_numpy(labels.copy()))
-
+    if not len(chosen):
+        raise InputError(
+            f"of {len(order):,} examples {n_validation:,} are held out for validation",
+            code="no-examples",
+            place=f"dataset {dataset.name}",
+            consequence="none is left to train on",
+            hint="more examples, or a smaller share for validation",
+        )
+    training = dataset.images[chosen]
+    augmented = preprocessing(
+        dataset, training, shape=shape or dataset.shape, normalize=normalize, augment=augment
+    )
+    plain = augmented.without_augmentation()
     return Split(
-        train=part(dataset.images[chosen], dataset.labels[chosen]),
-        validation=part(dataset.images[held_out], dataset.labels[held_out]),
-        test=part(dataset.test_images, dataset.test_labels),
-        preprocessing=Preprocessing(shape=shape or dataset.shape, mean=mean, std=std),
+        train=_part(training, dataset.labels[chosen], augmented),
+        validation=_part(dataset.images[held_out], dataset.labels[held_out], plain),
+        test=_part(dataset.test_images, dataset.test_labels, plain),
+        preprocessing=augmented,
     )
 
 
-def _statistics(images: NDArray[np.uint8]) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Return each channel's mean and standard deviation (1 for a constant channel)."""
-    means, stds = [], []
-    for channel in range(images.shape[1]):
-        histogram = np.bincount(images[:, channel].reshape(-1), minlength=256)
-        n = int(histogram.sum())
-        total = sum(value * int(count) for value, count in enumerate(histogram))
-        squares = sum(value * value * int(count) for value, count in enumerate(histogram))
-        means.append(total / n)
-        stds.append(((n * squares - total * total) / n**2) ** 0.5 or 1.0)
-    return tuple(means), tuple(stds)
-
-
-def _column(values: tuple[float, ...]) -> NDArray[np.float32]:
-    """Shape one value a channel so that it broadcasts over images."""
-    return np.array(values, np.float32)[:, None, None]
+def _part(images: Images, labels: IntArray, preprocess: Preprocessing) -> Part:
+    """Make a part, prepared once where there is room."""
+    _, height, width = preprocess.shape
+    augmentation = None
+    if preprocess.augment:
+        augmentation = Augmentation(
+            height=height, width=width, crop=preprocess.crop, flip="flip" in preprocess.augment
+        )
+    stored, classes = (
+        torch.from_numpy(np.ascontiguousarray(images)),
+        torch.from_numpy(labels.copy()),
+    )
+    each = 4 * math.prod(preprocess.padded)
+    if each * len(stored) > _PREPARED_LIMIT:
+        return Part(stored, classes, pending=preprocess, augmentation=augmentation)
+    prepared = torch.empty(len(stored), *preprocess.padded)
+    step = max(1, _CHUNK // each)
+    for i in range(0, len(stored), step):
+        prepared[i : i + step] = preprocess.prepare(stored[i : i + step])
+    return Part(prepared, classes, augmentation=augmentation)

@@ -9,16 +9,15 @@ from __future__ import annotations
 
 import pickletools
 from collections.abc import Callable, Mapping
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from maskstat.errors import printable
 from maskstat.prune.data.checks import lie
 
 __all__ = ["unpickled"]
-
-Values: TypeAlias = list[Any]
 
 _CONSTANTS: Mapping[str, Callable[[], Any]] = {
     "NONE": lambda: None,
@@ -28,39 +27,21 @@ _CONSTANTS: Mapping[str, Callable[[], Any]] = {
     "EMPTY_LIST": list,
     "EMPTY_TUPLE": tuple,
 }
-_NUMBERS = frozenset({"INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4", "BINFLOAT"})
-_TEXTS = frozenset({"UNICODE", "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8"})
+_LITERALS = frozenset(
+    {"INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4", "BINFLOAT"}
+    | {"UNICODE", "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8"}
+)
 _BYTES = frozenset({"BINBYTES", "SHORT_BINBYTES", "BINBYTES8", "BYTEARRAY8"})
 _OLD_BYTES = frozenset({"STRING", "BINSTRING", "SHORT_BINSTRING"})
-_DTYPES = {"u1": np.dtype(np.uint8), "i8": np.dtype("<i8"), "i4": np.dtype("<i4")}
+_DTYPES: Mapping[str, np.dtype[Any]] = {
+    "u1": np.dtype("u1"),
+    "i4": np.dtype("<i4"),
+    "i8": np.dtype("<i8"),
+}
 
 
-class _Mark:
-    """Where on the stack a list of values begins."""
-
-
-class _Dtype:
-    """A numpy dtype to be."""
-
-    def __init__(self, code: str) -> None:
-        self.dtype = _DTYPES[code.lstrip("|<")]
-
-
-class _Array:
-    """A numpy array to be."""
-
-    value: NDArray[Any] | None = None
-
-    def fill(self, shape: object, dtype: object, fortran: object, data: object) -> None:
-        """Take the parts that numpy pickles an array as."""
-        if not (isinstance(shape, tuple) and isinstance(dtype, _Dtype) and isinstance(data, bytes)):
-            raise TypeError("an array that is not one of plain numbers")
-        order = "F" if fortran in (True, "F") else "C"
-        self.value = np.frombuffer(data, dtype.dtype).reshape(shape, order=order)
-
-
-def unpickled(data: bytes, *, place: str) -> object:
-    """Return what a pickle describes.
+def unpickled(data: bytes, *, place: str) -> dict[Any, Any]:
+    """Return the dictionary that a pickle describes.
 
     Parameters
     ----------
@@ -71,54 +52,82 @@ def unpickled(data: bytes, *, place: str) -> object:
 
     Returns
     -------
-    object
-        Dictionaries, lists, tuples, numbers, text, bytes and numpy arrays; text of Python 2 as
-        bytes.
+    dict
+        With lists, tuples, numbers, text, bytes and, directly in it, numpy arrays; text of
+        Python 2 as bytes.
 
     Raises
     ------
     InputError
         It is no pickle, is damaged, or asks for anything else.
     """
-    machine = _Machine()
+    machine = _Machine(allowance=len(data))
     try:
         for opcode, argument, _ in pickletools.genops(data):
-            if opcode.name == "STOP":
-                return _finished(machine.stack.pop())
-            machine.step(opcode.name, argument)
+            if opcode.name != "STOP":
+                machine.step(opcode.name, argument)
+        (result,) = machine.stack
+        if not isinstance(result, dict):
+            raise _RefusedError(f"a {type(result).__name__}, no dictionary")
+        return {k: v.filled() if isinstance(v, _Array) else v for k, v in result.items()}
     except _RefusedError as refused:
         raise lie(
-            f"its pickle asks for {refused}; only numbers, text and arrays are read from one",
+            f"its pickle asks for {printable(str(refused))}; only numbers, text and arrays are "
+            "read from one",
             place=place,
         ) from None
-    except (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError) as error:
-        raise lie(f"its pickle is damaged: {error}", place=place) from None
-    raise lie("its pickle has no end", place=place)
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
+        raise lie(f"its pickle is damaged: {printable(str(error))}", place=place) from None
 
 
 class _RefusedError(Exception):
     """A program wants what this machine does not do."""
 
 
-class _Machine:
-    """A stack and a memo."""
+class _Mark:
+    """Where on the stack a list of values begins."""
+
+
+class _Array:
+    """A numpy array to be."""
 
     def __init__(self) -> None:
-        self.stack: Values = []
+        self._value: NDArray[Any] | None = None
+
+    def fill(self, shape: object, dtype: object, fortran: object, data: object) -> None:
+        """Take the parts that numpy pickles an array as."""
+        if not (isinstance(shape, tuple) and isinstance(dtype, np.dtype)):
+            raise TypeError("an array without a shape or type")
+        if not isinstance(data, bytes):
+            raise _RefusedError("an array of objects")
+        flat = np.frombuffer(data, dtype)
+        self._value = flat.reshape(shape, order="F" if fortran in (True, "F") else "C")
+
+    def filled(self) -> NDArray[Any]:
+        """Return the array."""
+        if self._value is None:
+            raise TypeError("an array without content")
+        return self._value
+
+
+class _Machine:
+    """A stack, a memo, and how many more bytes may be copied."""
+
+    def __init__(self, *, allowance: int) -> None:
+        self.stack: list[Any] = []
         self._memo: dict[int, Any] = {}
+        self._allowance = allowance
 
     def step(self, name: str, argument: Any) -> None:
         """Carry out one instruction."""
         if name in _CONSTANTS:
             self.stack.append(_CONSTANTS[name]())
-        elif name in _NUMBERS or name in _TEXTS:
+        elif name in _LITERALS:
             self.stack.append(argument)
         elif name in _BYTES:
             self.stack.append(bytes(argument))
         elif name in _OLD_BYTES:
             self.stack.append(argument.encode("latin-1"))
-        elif name in ("PROTO", "FRAME"):
-            pass
         elif name in ("PUT", "BINPUT", "LONG_BINPUT"):
             self._memo[argument] = self.stack[-1]
         elif name == "MEMOIZE":
@@ -127,47 +136,73 @@ class _Machine:
             self.stack.append(self._memo[argument])
         elif name == "GLOBAL":
             self.stack.append(_known(*argument.split(" ", 1)))
-        elif handler := _HANDLERS.get(name):
-            handler(self)
-        else:
+        elif name in _HANDLERS:
+            _HANDLERS[name](self)
+        elif name not in ("PROTO", "FRAME"):
             raise _RefusedError(f"the instruction {name}")
 
-    def take(self, n: int) -> Values:
+    def take(self, n: int) -> list[Any]:
         """Take the topmost values off the stack."""
         if len(self.stack) < n:
             raise IndexError("the stack is empty")
-        taken = self.stack[len(self.stack) - n :]
-        del self.stack[len(self.stack) - n :]
+        cut = len(self.stack) - n
+        taken = self.stack[cut:]
+        del self.stack[cut:]
         return taken
 
-    def since_mark(self) -> Values:
+    def since_mark(self) -> list[Any]:
         """Take what lies above the topmost mark, and the mark."""
-        n = next(i for i, value in enumerate(reversed(self.stack)) if isinstance(value, _Mark))
-        return self.take(n + 1)[1:]
+        for n, value in enumerate(reversed(self.stack)):
+            if isinstance(value, _Mark):
+                return self.take(n + 1)[1:]
+        raise IndexError("no mark is on the stack")
+
+    def encode(self, text: str, encoding: str) -> bytes:
+        """Rebuild bytes as Python 3 pickles them for Python 2."""
+        self._allowance -= len(text)
+        if encoding != "latin1" or self._allowance < 0:
+            raise _RefusedError(f"text as {encoding}")
+        return text.encode("latin-1")
 
 
-def _setitems(machine: _Machine, items: Values) -> None:
-    target = machine.stack[-1]
-    if not isinstance(target, dict):
-        raise TypeError("items for what is no dictionary")
-    target.update(zip(items[::2], items[1::2], strict=True))
+def _known(module: str, name: str) -> str:
+    """Return what stands for something that a program may call."""
+    place = module.replace("numpy._core.", "numpy.core.").replace("__builtin__", "builtins")
+    full = f"{place}.{name}"
+    if full not in _CALLS and full != "numpy.ndarray":
+        raise _RefusedError(f"{module}.{name}")
+    return full
 
 
-def _appends(machine: _Machine, items: Values) -> None:
-    target = machine.stack[-1]
-    if not isinstance(target, list):
-        raise TypeError("items for what is no list")
-    target.extend(items)
+def _empty_array(_: _Machine, *__: object) -> _Array:
+    return _Array()
 
 
-def _stack_global(machine: _Machine) -> None:
-    module, name = machine.take(2)
-    machine.stack.append(_known(module, name))
+def _array(_: _Machine, data: bytes, dtype: object, shape: object, order: object) -> _Array:
+    array = _Array()
+    array.fill(shape, dtype, order, data)
+    return array
+
+
+def _dtype(_: _Machine, code: str | bytes, *__: object) -> np.dtype[Any]:
+    text = code.decode("ascii") if isinstance(code, bytes) else code
+    if text not in _DTYPES:
+        raise _RefusedError(f"an array of type {text}")
+    return _DTYPES[text]
+
+
+_CALLS: Mapping[str, Callable[..., Any]] = {
+    "_codecs.encode": _Machine.encode,
+    "builtins.bytes": lambda _: b"",
+    "numpy.core.multiarray._reconstruct": _empty_array,
+    "numpy.core.numeric._frombuffer": _array,
+    "numpy.dtype": _dtype,
+}
 
 
 def _reduce(machine: _Machine) -> None:
     function, arguments = machine.take(2)
-    machine.stack.append(function(*arguments))
+    machine.stack.append(_CALLS[function](machine, *arguments))
 
 
 def _build(machine: _Machine) -> None:
@@ -175,26 +210,45 @@ def _build(machine: _Machine) -> None:
     target = machine.stack[-1]
     if isinstance(target, _Array):
         target.fill(*state[1:])
-    elif not isinstance(target, _Dtype):
+    elif not isinstance(target, np.dtype):
         raise _RefusedError("the state of an object")
     elif state[1] not in ("<", "|", b"<", b"|"):
         raise _RefusedError("numbers in another byte order")
 
 
-_HANDLERS: Mapping[str, Callable[[_Machine], None]] = {
+def _dict(machine: _Machine) -> None:
+    items = machine.since_mark()
+    machine.stack.append(dict(zip(items[::2], items[1::2], strict=True)))
+
+
+def _setitems(machine: _Machine, items: list[Any]) -> None:
+    target = machine.stack[-1]
+    if not isinstance(target, dict):
+        raise TypeError("items for what is no dictionary")
+    target.update(zip(items[::2], items[1::2], strict=True))
+
+
+def _appends(machine: _Machine, items: list[Any]) -> None:
+    target = machine.stack[-1]
+    if not isinstance(target, list):
+        raise TypeError("items for what is no list")
+    target.extend(items)
+
+
+_HANDLERS: Mapping[str, Callable[[_Machine], object]] = {
     "MARK": lambda m: m.stack.append(_Mark()),
-    "POP": lambda m: m.take(1) and None,
+    "POP": lambda m: m.take(1),
     "TUPLE": lambda m: m.stack.append(tuple(m.since_mark())),
     "TUPLE1": lambda m: m.stack.append(tuple(m.take(1))),
     "TUPLE2": lambda m: m.stack.append(tuple(m.take(2))),
     "TUPLE3": lambda m: m.stack.append(tuple(m.take(3))),
     "LIST": lambda m: m.stack.append(m.since_mark()),
-    "DICT": lambda m: (m.stack.append({}), _setitems(m, m.since_mark()))[1],
+    "DICT": _dict,
     "SETITEM": lambda m: _setitems(m, m.take(2)),
     "SETITEMS": lambda m: _setitems(m, m.since_mark()),
     "APPEND": lambda m: _appends(m, m.take(1)),
     "APPENDS": lambda m: _appends(m, m.since_mark()),
-    "STACK_GLOBAL": _stack_global,
+    "STACK_GLOBAL": lambda m: m.stack.append(_known(*m.take(2))),
     "REDUCE": _reduce,
     "BUILD": _build,
 }

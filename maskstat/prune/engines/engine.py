@@ -17,7 +17,16 @@ from maskstat.prune.data.parts import Split
 from maskstat.prune.network import State
 from maskstat.prune.streams import Streams
 
-__all__ = ["Draws", "Engine", "EpochCallback", "Replica", "Settings", "Trained", "non_finite"]
+__all__ = [
+    "Draws",
+    "Engine",
+    "EpochCallback",
+    "Replica",
+    "Settings",
+    "Trained",
+    "non_finite",
+    "without_pruned",
+]
 
 EpochCallback: TypeAlias = Callable[[int, int, float, float], None]
 """Called with a replica's place, the epoch, from 1, its training loss and its validation loss."""
@@ -158,3 +167,8 @@ def non_finite(train_loss: float, validation_loss: float, epoch: int, lr: float)
         code="non-finite-loss",
         hint=f"a learning rate below {lr:g}: --lr",
     )
+
+
+def without_pruned(state: State, kept: BoolArray) -> State:
+    """Make every pruned weight +0: multiplying by a mask leaves the sign."""
+    return State(weights=np.where(kept, state.weights, np.float32(0)), others=state.others)

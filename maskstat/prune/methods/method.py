@@ -28,7 +28,8 @@ class TrainedLayer:
     name
         The layer's name.
     final, start : float32, the layer's shape
-        Its weights after the last training and before it.
+        Its weights after the last training, and as they were drawn at the start of the run (with
+        ``rewind = random``, of that training).
     kept : bool, the layer's shape
         Which of them are kept so far.
     uniform

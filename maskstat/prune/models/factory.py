@@ -137,7 +137,8 @@ def _arguments(factory: Callable[..., Any], shape: Shape, classes: int) -> dict[
     except (TypeError, ValueError):
         return {}
     names = {p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
-    if any(p.kind is p.VAR_KEYWORD for p in parameters):
+    passes_on = any(p.kind is p.VAR_KEYWORD for p in parameters)
+    if passes_on and getattr(factory, "__init__", None) is not nn.Module.__init__:
         names.add("num_classes")
     return {name: value for name, value in offered.items() if name in names}
 

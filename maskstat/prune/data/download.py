@@ -1,0 +1,264 @@
+"""Download published files: checked, resumed where they broke off, from the next host if need be.
+
+Written on the standard library: pooch, the usual choice, begins anew after every break, and what
+it does besides, comparing a checksum and renaming, takes a few lines.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import http.client
+import os
+import socket
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import IO, TypeAlias
+
+import maskstat
+from maskstat.errors import StorageError
+from maskstat.prune.data.sources import Source
+
+__all__ = ["Progress", "download", "mirrors"]
+
+Progress: TypeAlias = Callable[[str, int, int | None], None]
+"""Called with a URL, the bytes there so far, and how many there will be, if that is known."""
+
+_TRIES = 4
+"""Times that one host is asked; each goes on where the last broke off."""
+_PAUSE = 1.0
+"""Seconds before the second try; twice as many before each further one."""
+_TIMEOUT = 30.0
+"""Seconds without a byte that count as a break."""
+_CHUNK = 1 << 18
+_LARGEST = 1 << 30
+"""Bytes; EMNIST, the largest, has 562 million."""
+
+
+def mirrors(name: str, source: Source) -> tuple[str, ...]:
+    """Return the URLs of a file: below each of ``MASKSTAT_MIRROR``, or where it is published.
+
+    Parameters
+    ----------
+    name
+        The data set: the folder in which a mirror holds it.
+    source
+        The file.
+    """
+    named = os.environ.get("MASKSTAT_MIRROR", "").split()
+    folders = [f"{base.rstrip('/')}/{name}/" for base in named] or source.folders
+    return tuple(f"{folder}{source.file}" for folder in folders)
+
+
+def download(
+    source: Source,
+    folder: Path,
+    *,
+    urls: Sequence[str],
+    progress: Progress | None = None,
+    pause: float = _PAUSE,
+    timeout: float = _TIMEOUT,
+) -> Path:
+    """Download a file unless it is there.
+
+    Parameters
+    ----------
+    source
+        The file and its checksum.
+    folder
+        Where it goes; made if need be. An interrupted download leaves ``FILE.partial`` in it,
+        which the next one continues.
+    urls
+        Where it is to be had, the best first.
+    progress
+        Told how far it is, at the beginning and the end of each try too.
+    pause
+        Seconds before the second try of a host; twice as many before each further one.
+    timeout
+        Seconds without a byte after which a host counts as silent.
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    StorageError
+        No host gives the file, or the folder cannot be written to.
+    """
+    target = folder / source.file
+    unfinished = folder / f"{source.file}.partial"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with unfinished.open("ab+") as partial:
+            fcntl.flock(partial, fcntl.LOCK_EX)  # another process may be at it, and be done now
+            if target.exists():
+                unfinished.unlink(missing_ok=True)
+            else:
+                _fill(partial, source, urls, progress, pause, timeout)
+                os.fsync(partial.fileno())
+                unfinished.replace(target)
+    except _HostsFailedError as failed:
+        if not unfinished.stat().st_size:
+            unfinished.unlink()
+        raise StorageError(
+            "; ".join(failed.reasons),
+            code="download-failed",
+            place=source.file,
+            consequence="it is not here",
+            hint=f"later again, or without internet: carry {source.file} from another machine "
+            f"into {folder}",
+        ) from None
+    except OSError as error:
+        raise StorageError(
+            error.strerror or str(error),
+            code="write-failed",
+            place=str(folder),
+            hint="--data-dir with a folder that has room and may be written to",
+        ) from error
+    return target
+
+
+class _HostsFailedError(Exception):
+    """No host gave the file."""
+
+    def __init__(self, reasons: list[str]) -> None:
+        super().__init__()
+        self.reasons = reasons
+
+
+class _BrokenError(Exception):
+    """A try failed; what has come is good."""
+
+
+class _HopelessError(Exception):
+    """A host will not give the file."""
+
+
+def _fill(
+    partial: IO[bytes],
+    source: Source,
+    urls: Sequence[str],
+    progress: Progress | None,
+    pause: float,
+    timeout: float,
+) -> None:
+    """Ask one host after the other until the whole, right file is there."""
+    reasons = []
+    for url in urls:
+        reason = ""
+        for attempt in range(_TRIES):
+            if attempt:
+                time.sleep(pause * 2 ** (attempt - 1))
+            there = partial.seek(0, os.SEEK_END)
+            try:
+                _append(partial, url, there, progress, timeout)
+            except _BrokenError as error:
+                reason = str(error)
+                continue
+            except _HopelessError as error:
+                reason = str(error)
+                break
+            found = _md5(partial)
+            if found == source.md5:
+                return
+            partial.truncate(0)
+            reason = f"what it gives has the MD5 {found}, published is {source.md5}"
+            if not there:  # else what was continued may have been of another file
+                break
+        reasons.append(f"{url}: {reason}")
+    raise _HostsFailedError(reasons)
+
+
+def _append(
+    partial: IO[bytes], url: str, there: int, progress: Progress | None, timeout: float
+) -> None:
+    """Take what is missing from one host."""
+    headers = {"User-Agent": f"maskstat/{maskstat.__version__}", "Accept-Encoding": "identity"}
+    if there:
+        headers["Range"] = f"bytes={there}-"
+    try:
+        request = urllib.request.Request(url, headers=headers)
+        response = urllib.request.urlopen(request, timeout=timeout)
+    except urllib.error.HTTPError as error:
+        with error:
+            if error.code == 416:  # nothing after what is there: it is whole, or of another file
+                return
+            passing = error.code in (408, 425, 429) or error.code >= 500
+            kind = _BrokenError if passing else _HopelessError
+            raise kind(f"HTTP {error.code} {error.reason}") from None
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        cause = getattr(error, "reason", error)
+        lasting = isinstance(cause, (socket.gaierror, ConnectionRefusedError, ValueError))
+        raise (_HopelessError if lasting else _BrokenError)(_words(cause)) from None
+    with response:
+        if there and not _continues(response, there):
+            there = 0
+            partial.truncate(0)
+        _copy(response, partial, there, url, progress)
+
+
+def _words(error: object) -> str:
+    """Say what went wrong on the way."""
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+
+
+def _continues(response: http.client.HTTPResponse, there: int) -> bool:
+    """Tell whether a host sends only what is missing."""
+    return response.status == 206 and (response.headers.get("Content-Range") or "").startswith(
+        f"bytes {there}-"
+    )
+
+
+def _total(response: http.client.HTTPResponse, there: int) -> int | None:
+    """Return how long the file will be, if the host says so."""
+    length = response.headers.get("Content-Length", "")
+    return there + int(length) if length.isascii() and length.isdigit() else None
+
+
+def _copy(
+    response: http.client.HTTPResponse,
+    partial: IO[bytes],
+    there: int,
+    url: str,
+    progress: Progress | None,
+) -> None:
+    """Write what comes, and tell how far it is."""
+    total = _total(response, there)
+    if (total or 0) > _LARGEST:
+        raise _HopelessError(f"it offers {total:,} bytes")
+    told = progress or _quiet
+    told(url, there, total)
+    while chunk := _received(response):
+        there += len(chunk)
+        if there > _LARGEST:
+            partial.truncate(0)
+            raise _HopelessError(f"it sends more than {_LARGEST:,} bytes")
+        partial.write(chunk)
+        told(url, there, total)
+    partial.flush()
+    if total is not None and there < total:
+        raise _BrokenError(f"it broke off after {there:,} of {total:,} bytes")
+
+
+def _quiet(url: str, there: int, total: int | None) -> None:
+    """Tell nobody."""
+
+
+def _received(response: http.client.HTTPResponse) -> bytes:
+    """Return what has come next; nothing at the end."""
+    try:
+        return response.read1(_CHUNK)
+    except (OSError, http.client.HTTPException) as error:
+        raise _BrokenError(_words(error)) from None
+
+
+def _md5(partial: IO[bytes]) -> str:
+    partial.seek(0)
+    md5 = hashlib.md5(usedforsecurity=False)
+    while chunk := partial.read(_CHUNK):
+        md5.update(chunk)
+    return md5.hexdigest()

@@ -1,0 +1,158 @@
+"""Sweeps: what a run comes to depends on nothing but its recipe."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from maskstat.archive import open_archive
+from maskstat.errors import StorageError
+from maskstat.prune import Recipe, Silent, prune
+from maskstat.prune.grid import Grid
+from maskstat.prune.sweep import PACK, Job, packs, run_pack
+from maskstat.prune.workers import run_sweep
+
+SURROUNDINGS = {"data_dir": None, "download": False, "device": "cpu"}
+BASE = Recipe(iterations=2, epochs=1, batch_size=128, vary=("order",), save_outputs=True)
+
+
+def jobs_in(folder, **axes):
+    grid = Grid(base=BASE, axes={key.replace("__", "."): values for key, values in axes.items()})
+    return [
+        Job(name=name, recipe=recipe, path=folder / f"{name}.h5")
+        for name, recipe in grid.recipes.items()
+    ]
+
+
+def digests(folder):
+    found = {}
+    for path in sorted(folder.iterdir()):
+        with open_archive(path) as archive:
+            found[path.name] = archive.content_digest
+    return found
+
+
+def run_all(jobs, *, workers=1, overwrite=False):
+    return list(
+        run_sweep(
+            jobs,
+            workers=workers,
+            overwrite=overwrite,
+            surroundings=SURROUNDINGS,
+            watch=lambda _: Silent(),
+        )
+    )
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory):
+    """Five runs, each by itself."""
+    folder = tmp_path_factory.mktemp("alone")
+    for job in jobs_in(folder, random__seed=[0, 1], random__replicate=[0, 1]):
+        prune(job.recipe, output=job.path)
+    (extra,) = jobs_in(folder, random__seed=[2])
+    prune(extra.recipe, output=extra.path)
+    return digests(folder)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_run_is_the_same_alone_packed_and_in_any_process(alone, tmp_path, workers):
+    jobs = jobs_in(tmp_path, random__seed=[0, 1], random__replicate=[0, 1])
+    jobs += jobs_in(tmp_path, random__seed=[2])
+    outcomes = run_all(jobs, workers=workers)
+    assert sorted(outcome.name for outcome in outcomes) == sorted(job.name for job in jobs)
+    assert {outcome.status for outcome in outcomes} == {"done"}
+    assert digests(tmp_path) == alone
+
+
+def test_what_is_there_is_skipped_and_what_was_begun_is_continued(alone, tmp_path):
+    jobs = jobs_in(tmp_path, random__seed=[0, 1], random__replicate=[0, 1])
+    prune(jobs[0].recipe, output=jobs[0].path)
+
+    class Stop(Silent):
+        def iteration(self, **_):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        prune(jobs[1].recipe, output=jobs[1].path, progress=Stop())
+    outcomes = {outcome.name: outcome.status for outcome in run_all(jobs)}
+    assert outcomes == {job.name: "skipped" if job is jobs[0] else "done" for job in jobs}
+    assert digests(tmp_path).items() <= alone.items()
+
+
+def test_a_run_that_fails_does_not_stop_the_others(tmp_path):
+    jobs = jobs_in(tmp_path, train__lr=[0.1, 1e30], random__replicate=[0, 1])
+    in_the_way = jobs[1].path
+    in_the_way.write_text("precious")
+    outcomes = {outcome.name: outcome for outcome in run_all(jobs)}
+    assert [outcomes[job.name].status for job in jobs] == ["done", "failed", "failed", "failed"]
+    assert [outcomes[job.name].error.code for job in jobs[1:]] == [
+        "output-exists",
+        "non-finite-loss",
+        "non-finite-loss",
+    ]
+    assert in_the_way.read_text() == "precious"
+    with open_archive(jobs[2].path) as archive:
+        (run,) = archive.runs.values()
+        assert run.status == "failed"
+
+
+def test_only_runs_of_one_architecture_train_side_by_side(tmp_path):
+    jobs = jobs_in(tmp_path, train__lr=[0.1, 0.2], random__seed=list(range(10)))
+    for workers in (1, 2, 3):
+        shares = packs(jobs, workers=workers)
+        assert sorted(job.name for share in shares for job in share) == sorted(
+            job.name for job in jobs
+        )
+        assert all(len(share) <= PACK for share in shares)
+        assert all(len({job.recipe.lr for job in share}) == 1 for share in shares)
+        for lr in (0.1, 0.2):
+            sizes = [len(share) for share in shares if share[0].recipe.lr == lr]
+            assert len(sizes) % workers == 0
+            assert max(sizes) - min(sizes) <= 1
+    assert len(packs(jobs[:2], workers=8)) == 2
+    assert packs([], workers=2) == []
+
+
+def test_a_full_disk_is_the_run_s_failure(tmp_path, monkeypatch):
+    from maskstat.prune import resume
+
+    def full(*_, **__):
+        raise StorageError("no space is left", code="disk-full")
+
+    monkeypatch.setattr(resume, "write", full)
+    (job,) = jobs_in(tmp_path)
+    (outcome,) = run_pack(
+        [job], overwrite=False, surroundings=SURROUNDINGS, watch=lambda _: Silent()
+    )
+    assert (outcome.status, outcome.error.code) == ("failed", "disk-full")
+
+
+def test_workers_end_with_the_process_that_hired_them(tmp_path):
+    recipe = tmp_path / "grid.toml"
+    recipe.write_text("[grid.random]\nseed = [0, 1, 2, 3]\n")
+    command = [sys.executable, "-m", "maskstat", "prune", "--recipe", str(recipe), "--jobs", "2"]
+    process = subprocess.Popen(
+        [*command, "-o", str(tmp_path / "runs")], stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    deadline = time.monotonic() + 60
+    while not list((tmp_path / "runs").glob("*.h5")):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    deadline = time.monotonic() + 20
+    while True:  # the session's group is empty once the workers are gone
+        try:
+            os.killpg(process.pid, 0)
+        except ProcessLookupError:
+            break
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    names = [path.name for path in (tmp_path / "runs").glob("*.h5")]
+    for name in names:
+        with open_archive(tmp_path / "runs" / name) as archive:
+            assert next(iter(archive.runs.values())).status in ("partial", "complete")
