@@ -16,12 +16,14 @@ if TYPE_CHECKING:
     from maskstat.errors import MaskstatError
     from maskstat.mask import Layout, Mask
     from maskstat.prune import Recipe, prune
+    from maskstat.prune.retrain import retrain
     from maskstat.run import Run
     from maskstat.stats.compare import compare
     from maskstat.stats.connect import connectivity
     from maskstat.stats.consensus import consensus
     from maskstat.stats.correlate import correlate
     from maskstat.stats.outputs import outputs
+    from maskstat.stats.pattern import pattern
 
 __all__ = [
     "Layout",
@@ -33,11 +35,14 @@ __all__ = [
     "compare",
     "connectivity",
     "consensus",
+    "convert",
     "correlate",
     "outputs",
+    "pattern",
     "prune",
     "read",
     "read_all",
+    "retrain",
     "verify",
     "write",
 ]
@@ -50,12 +55,15 @@ _HOME = {
     "Run": "maskstat.run",
     "compare": "maskstat.stats.compare",
     "connectivity": "maskstat.stats.connect",
+    "convert": "maskstat.convert",
     "consensus": "maskstat.stats.consensus",
     "correlate": "maskstat.stats.correlate",
     "outputs": "maskstat.stats.outputs",
+    "pattern": "maskstat.stats.pattern",
     "prune": "maskstat.prune",
     "read": "maskstat.convert.read",
     "read_all": "maskstat.convert.read",
+    "retrain": "maskstat.prune.retrain",
     "verify": "maskstat.archive.verify",
     "write": "maskstat.archive.writer",
 }

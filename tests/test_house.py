@@ -26,7 +26,9 @@ ROOMS = {
     "archive": {"run", "mask", "layout", "bits", "errors", "table"},
     "convert": {"archive", "run", "mask", "layout", "bits", "errors", "table"},
     "stats": {"graph", "run", "mask", "layout", "votes", "bits", "selection", "table", "errors"},
-    "prune": {"archive", "graph", "run", "mask", "layout", "bits", "errors"},
+    "prune": {
+        "archive", "graph", "run", "mask", "layout", "bits", "selection", "table", "errors",
+    },
     "figures": {"stats", "run", "mask", "layout", "table", "errors"},
     "cli": {
         "prune", "figures", "stats", "convert", "archive", "run", "mask", "layout", "bits",
@@ -112,6 +114,6 @@ def test_help_imports_nothing_but_click(argument):
     assert not loaded & HEAVY
 
 
-def test_compare_needs_numpy_and_h5py_only():
+def test_compare_needs_numpy_only():
     loaded = loaded_after("import maskstat.cli.compare")
-    assert loaded & HEAVY == {"numpy", "h5py"}
+    assert loaded & HEAVY == {"numpy"}

@@ -13,7 +13,6 @@ from h5py import h5a, h5d, h5f, h5g, h5p, h5s, h5t
 from maskstat.archive import spec
 from maskstat.archive.encode import encode_chunk
 from maskstat.archive.guard_members import AttributeValue
-from maskstat.archive.hdf5 import file_access
 from maskstat.archive.payloads import Payload
 from maskstat.archive.pieces import Pieces
 
@@ -40,7 +39,7 @@ class Builder:
     """
 
     def __init__(self, path: str | None = None) -> None:
-        access = file_access()
+        access = _access()
         if path is None:
             access.set_fapl_core(spec.CHUNK_TARGET, False)
             name = b"maskstat-in-memory-" + os.urandom(8).hex().encode()
@@ -124,6 +123,15 @@ class Builder:
             creation.set_deflate(_LEVEL)
         space = h5s.create_simple(payload.shape)
         return h5d.create(parent, name.encode("ascii"), _TYPES[payload.dtype], space, creation)
+
+
+def _access() -> Any:
+    """Access properties: one format generation, no locks, close means close."""
+    properties = h5p.create(h5p.FILE_ACCESS)
+    properties.set_fclose_degree(h5f.CLOSE_STRONG)
+    properties.set_libver_bounds(h5f.LIBVER_V110, h5f.LIBVER_V110)
+    properties.set_file_locking(False, True)
+    return properties
 
 
 def _creation(kind: Any) -> Any:

@@ -1,8 +1,8 @@
 """Refuse a hostile or damaged file before any of its payload is read.
 
 Order: superblock, root attributes and version, then object by object links, object class,
-attributes, creation list, extents, budget, chunks. What comes out are `Stored` datasets, which are
-read without the HDF5 library. The first failure ends it.
+attributes, creation list, extents, budget, chunks. What comes out are `Stored` datasets. The HDF5
+library takes no part in it. The first failure ends it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple, cast
 
 from maskstat import __version__
 from maskstat.archive import spec
@@ -29,8 +29,8 @@ from maskstat.archive.guard_storage import (
     check_dataset,
     chunk_table,
 )
-from maskstat.archive.hdf5 import HdfFile, ObjectFacts
-from maskstat.archive.pieces import Pieces
+from maskstat.archive.hdf5 import Group, HdfFile, ObjectFacts
+from maskstat.archive.hdf5_objects import Header
 from maskstat.archive.source import Source, check_superblock
 from maskstat.errors import (
     ArchiveError,
@@ -85,8 +85,8 @@ class Guard:
         check_superblock(source)
         self._ledger = Ledger(source.size)
         self._budget = Budget(source.size)
-        self._book = ObjectBook(source.size)
-        self._hdf = HdfFile(source)
+        self._book = ObjectBook()
+        self._hdf = HdfFile(source, self._ledger)
         try:
             self._open_root()
         except BaseException:
@@ -94,7 +94,7 @@ class Guard:
             raise
 
     def close(self) -> None:
-        """Close the HDF5 file; what passed the guard stays readable."""
+        """Look at nothing more; what passed the guard stays readable."""
         self._hdf.close()
 
     @property
@@ -108,11 +108,11 @@ class Guard:
         if layout_id not in self.layout_ids:
             raise missing("this layout", place)
         name = layout_id.encode("ascii")
-        facts = self._hdf.member(self._layouts, name, place)
+        facts = self._member(self._layouts, name, place)
         self._book.enter(facts, place)
         if facts.kind != "dataset":
             raise refuse("it is not a dataset", "unsafe-object", place)
-        return self._dataset(self._layouts, name, facts, place, spec.LAYOUT, {})
+        return self._dataset(self._layouts, name, place, spec.LAYOUT, {})
 
     def run(self, run_id: str) -> StoredRun:
         """Guard one run and everything in it.
@@ -131,8 +131,8 @@ class Guard:
                 hint=f"maskstat list {self.place}",
             )
         place = f"{self.place}: /runs/{run_id}"
-        group, facts = self._group(self._runs, run_id.encode("ascii"), place)
-        attributes = self._attributes(group, facts, spec.RUN_ATTRIBUTES, place)
+        group = self._group(self._runs, run_id.encode("ascii"), place, spec.MEMBERS)
+        attributes = self._attributes(group, spec.RUN_ATTRIBUTES, place)
         extents = {"I": cast(int, attributes["n_iterations"])}
         datasets = self._members(group, "", place, extents)
         for expected in spec.DATASETS:
@@ -141,9 +141,9 @@ class Guard:
         return StoredRun(run_id=run_id, attributes=attributes, datasets=datasets)
 
     def _open_root(self) -> None:
-        root, facts = self._hdf.root()
+        root, facts = self._hdf.root(spec.MEMBERS)
         self._book.enter(facts, self.place)
-        self._check_version(root, facts)
+        self._check_version(root)
         names = self._names(root, f"{self.place}: /", spec.MEMBERS)
         for name in names:
             if name not in ("layouts", "runs") and self.strict:
@@ -151,8 +151,8 @@ class Guard:
         for name in ("layouts", "runs"):
             if name not in names:
                 raise missing(f"group '{name}'", f"{self.place}: /")
-        self._layouts = self._plain_group(root, "layouts")
-        self._runs = self._plain_group(root, "runs")
+        self._layouts = self._large_group(root, "layouts")
+        self._runs = self._large_group(root, "runs")
         self.layout_ids = frozenset(
             self._names(self._layouts, f"{self.place}: /layouts", spec.RUNS)
         )
@@ -161,9 +161,9 @@ class Guard:
                 raise refuse(f"'{name}' is no layout id", "unsafe-name", f"{self.place}: /layouts")
         self.run_ids = tuple(self._names(self._runs, f"{self.place}: /runs", spec.RUNS))
 
-    def _check_version(self, root: Any, facts: ObjectFacts) -> None:
+    def _check_version(self, root: Group) -> None:
         """Read the root's attributes, and see first whether this program knows the format."""
-        attributes = self._hdf.attributes(root, facts.n_attributes, self.place)
+        attributes = self._hdf.attributes(root, self.place)
         found = {
             a.name: printable(self._hdf.text(a, self.place).rstrip(b"\0").decode("latin-1"))
             for a in attributes
@@ -188,34 +188,40 @@ class Guard:
         )
 
     def _attributes(
-        self, target: Any, facts: ObjectFacts, expected: Sequence[spec.Attribute], place: str
+        self, target: Group | Header, expected: Sequence[spec.Attribute], place: str
     ) -> dict[str, AttributeValue]:
-        found = self._hdf.attributes(target, facts.n_attributes, place)
+        found = self._hdf.attributes(target, place)
         return read_attributes(self._hdf, found, expected, place=place, strict=self.strict)
 
-    def _names(self, group: Any, place: str, limit: int) -> list[str]:
-        """Return the names in a group, all of them hard links."""
-        links = self._hdf.links(group, place, limit)
-        if len(links) > limit:
+    def _names(self, group: Group, place: str, limit: int) -> list[str]:
+        """Return the names in a group, all of them hard links, none twice."""
+        if len(group.links) > limit:
             raise refuse("it has too many members", "unsafe-object", place)
-        return [check_link(link, place) for link in links]
+        names = [check_link(link, place) for link in group.links]
+        if len(set(names)) < len(names):
+            raise refuse("two of its members have one name", "unsafe-name", place)
+        return names
 
-    def _group(self, parent: Any, name: bytes, place: str) -> tuple[Any, ObjectFacts]:
-        facts = self._hdf.member(parent, name, place)
+    def _member(self, group: Group, name: bytes, place: str) -> ObjectFacts:
+        self._book.meet(group.members[name], place)
+        return self._hdf.member(group, name, place)
+
+    def _group(self, parent: Group, name: bytes, place: str, limit: int) -> Group:
+        facts = self._member(parent, name, place)
         self._book.enter(facts, place)
         if facts.kind != "group":
             raise refuse("it is not a group", "unsafe-object", place)
-        return self._hdf.open_group(parent, name, place), facts
+        return self._hdf.open_group(parent, name, place, limit)
 
-    def _plain_group(self, root: Any, name: str) -> Any:
+    def _large_group(self, root: Group, name: str) -> Group:
         """Open a group of the root; it has no attributes."""
         place = f"{self.place}: /{name}"
-        group, facts = self._group(root, name.encode("ascii"), place)
-        self._attributes(group, facts, (), place)
+        group = self._group(root, name.encode("ascii"), place, spec.RUNS)
+        self._attributes(group, (), place)
         return group
 
     def _members(
-        self, group: Any, prefix: str, place: str, extents: dict[str, int]
+        self, group: Group, prefix: str, place: str, extents: dict[str, int]
     ) -> dict[str, Stored]:
         """Guard the datasets of a run, or of one of its groups."""
         datasets: dict[str, Stored] = {}
@@ -224,7 +230,7 @@ class Guard:
             raise missing("every member", place)
         for name in names:
             here, path, raw = f"{place}/{name}", f"{prefix}{name}", name.encode("ascii")
-            facts = self._hdf.member(group, raw, here)
+            facts = self._member(group, raw, here)
             expected = _BY_PATH.get(path) or _BY_PATH.get(f"{prefix}<name>")
             is_group = not prefix and (
                 name in spec.GROUPS or (facts.kind == "group" and not self.strict)
@@ -235,32 +241,29 @@ class Guard:
             if facts.kind != ("group" if is_group else "dataset"):
                 raise refuse(f"it is a {facts.kind}", "unsafe-object", here)
             if is_group:
-                inner = self._hdf.open_group(group, raw, here)
-                self._attributes(inner, facts, (), here)
+                inner = self._hdf.open_group(group, raw, here, spec.MEMBERS)
+                self._attributes(inner, (), here)
                 datasets |= self._members(inner, f"{name}/", here, extents)
             else:
-                datasets[path] = self._dataset(group, raw, facts, here, expected, extents)
+                datasets[path] = self._dataset(group, raw, here, expected, extents)
         return datasets
 
     def _dataset(
         self,
-        group: Any,
+        group: Group,
         name: bytes,
-        member: ObjectFacts,
         place: str,
         expected: spec.Dataset | None,
         extents: dict[str, int],
     ) -> Stored:
         """Guard one dataset down to its chunks."""
-        dataset, facts = self._hdf.open_dataset(group, name, place)
+        header, facts = self._hdf.open_dataset(group, name, place)
         dtype, shape = check_dataset(facts, place, expected)
-        attributes = self._attributes(
-            dataset, member, expected.attributes if expected else (), place
-        )
+        attributes = self._attributes(header, expected.attributes if expected else (), place)
         if expected is not None:
             self._fit(expected, name.decode("ascii"), shape, attributes, extents, place)
         self._budget.allow(math.prod(shape) * int(dtype[1]), place)
-        chunks = self._hdf.chunks(dataset, place, Pieces(shape, facts.chunk, 1).number)
+        chunks = self._hdf.chunks(facts, place)
         offsets, sizes, raw = chunk_table(facts, chunks, dtype, self._ledger, place)
         return Stored(
             path=place.rpartition(": ")[2],

@@ -55,20 +55,20 @@ def check_link(link: LinkFacts, place: str) -> str:
 
 
 class ObjectBook:
-    """The objects met so far in a file: each once, and not too many.
+    """The objects met so far in a file: each once, and not too many."""
 
-    Parameters
-    ----------
-    size
-        The file's size in bytes.
-    """
-
-    def __init__(self, size: int) -> None:
-        self._size = size
+    def __init__(self) -> None:
         self._addresses: set[int] = set()
+
+    def meet(self, address: int, place: str) -> None:
+        """Check, before it is read, that an object was not met before."""
+        if address in self._addresses:
+            raise refuse("it has more than one name", "unsafe-alias", place)
 
     def enter(self, facts: ObjectFacts, place: str) -> None:
         """Check one more object."""
+        if facts.header_version != 2:
+            raise refuse("its header has no checksum", "unsafe-object", place)
         if facts.kind == "other":
             raise refuse(
                 "it is neither a group nor a dataset",
@@ -76,16 +76,11 @@ class ObjectBook:
                 place,
                 "archives hold nothing else",
             )
-        if facts.header_version != 2:
-            raise refuse("its header has no checksum", "unsafe-object", place)
-        if facts.references != 1 or facts.address in self._addresses:
+        if facts.references != 1:
             raise refuse("it has more than one name", "unsafe-alias", place)
-        if facts.index_bytes > self._size:
-            raise refuse("its index is larger than the file", "unsafe-object", place)
         if facts.n_attributes > spec.ATTRIBUTES:
             raise refuse(f"it has {facts.n_attributes} attributes", "unsafe-attribute", place)
-        if facts.attribute_bytes:
-            # Looking at such an attribute would load it, whatever its size.
+        if facts.dense_attributes:
             raise refuse("its attributes are not in its header", "unsafe-attribute", place)
         self._addresses.add(facts.address)
         if len(self._addresses) > spec.OBJECTS:
@@ -119,6 +114,8 @@ def read_attributes(
     known = {attribute.name: attribute for attribute in expected}
     for attribute in found:
         name = _check_attribute(attribute, place)
+        if name in facts:
+            raise refuse(f"it has two attributes '{name}'", "unsafe-attribute", place)
         wanted = known.get(name)
         if wanted is None and strict:
             raise refuse(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from bisect import bisect_right
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from maskstat.archive import spec
 from maskstat.archive.guard_members import AttributeValue, refuse
 from maskstat.archive.hdf5 import ChunkFacts, DatasetFacts
+from maskstat.archive.hdf5_blocks import Ledger
 from maskstat.archive.pieces import Pieces, cut_axis
 from maskstat.errors import CorruptArchiveError
 
@@ -55,28 +55,6 @@ class Stored(NamedTuple):
     def n_bytes(self) -> int:
         """Size of the values."""
         return math.prod(self.shape) * int(self.dtype[1])
-
-
-class Ledger:
-    """The parts of a file that chunks were found in: none shared, all inside."""
-
-    def __init__(self, size: int) -> None:
-        self._size = size
-        self._starts: list[int] = []
-        self._ends: list[int] = []
-
-    def claim(self, start: int, length: int, place: str) -> None:
-        """Enter one more part."""
-        end = start + length
-        at = bisect_right(self._starts, start)
-        if start < 48 or end > self._size:
-            raise refuse("a chunk lies outside the file", "unsafe-overlap", place)
-        if (at and self._ends[at - 1] > start) or (
-            at < len(self._starts) and self._starts[at] < end
-        ):
-            raise refuse("two chunks share bytes of the file", "unsafe-overlap", place)
-        self._starts.insert(at, start)
-        self._ends.insert(at, end)
 
 
 class Budget:
@@ -122,6 +100,8 @@ def check_dataset(
             place,
             "one deflate or none is allowed",
         )
+    if facts.skips_edges:
+        raise refuse("chunks at its edges skip filters", "unsafe-filter", place)
     if facts.dtype is None or (expected is not None and facts.dtype != expected.dtype):
         wanted = expected.dtype if expected is not None else " or ".join(spec.ALLOWED_DTYPES)
         raise refuse(f"its type is not {wanted}", "unsafe-type", place)

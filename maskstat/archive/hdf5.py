@@ -1,76 +1,63 @@
-"""What the HDF5 library says about a file, as plain values.
+"""The structure of an HDF5 file as plain values, read without the HDF5 library.
 
-Every call into h5py on a file that may be hostile is in here, reads metadata only, and turns any
-failure of the library into one kind of error. Rules about the values are the guard's.
+That library is not made for hostile files: one changed byte with its checksum mended makes it
+crash. Nothing here can: reads stay within the file, whatever the format does not allow is one kind
+of error, and only the few structures that an archive has are known. Rules about the values are the
+guard's.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any, Literal, NamedTuple, TypeAlias
+import math
+from typing import NamedTuple, cast
 
 import numpy as np
-from h5py import h5a, h5d, h5f, h5fd, h5g, h5l, h5o, h5p, h5s, h5t
 
+from maskstat.archive.hdf5_blocks import Blocks, Ledger, broken, checksum
+from maskstat.archive.hdf5_chunks import ChunkFacts, read_chunks
+from maskstat.archive.hdf5_groups import read_links
+from maskstat.archive.hdf5_messages import (
+    SHARED,
+    AttributeFacts,
+    LinkFacts,
+    StoredLayout,
+    parse_dtype,
+    parse_filters,
+    parse_layout,
+    parse_space,
+)
+from maskstat.archive.hdf5_objects import (
+    DTYPE,
+    EXTERNAL,
+    FILTERS,
+    LAYOUT,
+    SPACE,
+    Header,
+    ObjectFacts,
+    read_header,
+)
 from maskstat.archive.source import Source
-from maskstat.errors import CorruptArchiveError, MaskstatError
 
 __all__ = [
     "AttributeFacts",
     "ChunkFacts",
     "DatasetFacts",
+    "Group",
     "HdfFile",
     "LinkFacts",
     "ObjectFacts",
-    "file_access",
 ]
 
-Kind: TypeAlias = Literal["group", "dataset", "other"]
-
-_TYPES = {
-    "u1": h5t.STD_U8LE,
-    "u2": h5t.STD_U16LE,
-    "i8": h5t.STD_I64LE,
-    "f4": h5t.IEEE_F32LE,
-    "f8": h5t.IEEE_F64LE,
-}
-_BY_SIZE = {(kind.get_class(), kind.get_size()): name for name, kind in _TYPES.items()}
-_KINDS: dict[int, Kind] = {h5o.TYPE_GROUP: "group", h5o.TYPE_DATASET: "dataset"}
+_ROOT = slice(36, 44)
+_CHECKED = 44
 
 
-class LinkFacts(NamedTuple):
-    """One link of a group."""
+class Group(NamedTuple):
+    """A group and its members' addresses by name."""
 
-    name: bytes
-    hard: bool
-
-
-class ObjectFacts(NamedTuple):
-    """What a hard link leads to."""
-
-    kind: Kind
-    address: int
-    references: int
-    header_version: int
-    n_attributes: int
-    attribute_bytes: int
-    """Of attributes stored outside the object's header."""
-    index_bytes: int
-    """Of the indices of its links or chunks, as the file declares them."""
-
-
-class AttributeFacts(NamedTuple):
-    """One attribute, not read."""
-
-    name: bytes
-    kind: str
-    """``text``, ``i8``, ``f8`` or ``other``."""
-    shape: tuple[int, ...] | None
-    n_bytes: int
-    handle: Any
-    type_handle: Any
+    header: Header
+    members: dict[bytes, int]
+    links: list[LinkFacts]
 
 
 class DatasetFacts(NamedTuple):
@@ -83,64 +70,8 @@ class DatasetFacts(NamedTuple):
     dtype: str | None
     shape: tuple[int, ...] | None
     max_shape: tuple[int, ...] | None
-
-
-class ChunkFacts(NamedTuple):
-    """One stored chunk."""
-
-    position: tuple[int, ...]
-    filter_mask: int
-    offset: int
-    size: int
-
-
-def file_access() -> h5p.PropFAID:
-    """Access properties: one format generation, no locks, close means close."""
-    properties = h5p.create(h5p.FILE_ACCESS)
-    properties.set_fclose_degree(h5f.CLOSE_STRONG)
-    properties.set_libver_bounds(h5f.LIBVER_V110, h5f.LIBVER_V110)
-    properties.set_file_locking(False, True)
-    return properties
-
-
-@contextmanager
-def _reading(place: str) -> Iterator[None]:
-    try:
-        yield
-    except MaskstatError:
-        raise
-    except (OSError, KeyError, RuntimeError, ValueError, TypeError, OverflowError) as error:
-        raise CorruptArchiveError(
-            "the HDF5 library cannot read it",
-            code="corrupt-structure",
-            place=place,
-            consequence="the file is damaged",
-        ) from error
-
-
-class _Stream:
-    """A source as the file object that the library reads its metadata from.
-
-    So it looks at the very bytes that are read later, whatever happens to the file's name, and
-    does not mind if the same file is open in this process already.
-    """
-
-    def __init__(self, source: Source) -> None:
-        self._source = source
-        self._position = 0
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        self._position = offset + (self._source.size if whence == os.SEEK_END else 0)
-        return self._position
-
-    def tell(self) -> int:
-        return self._position
-
-    def readinto(self, buffer: Any) -> int:
-        view = memoryview(buffer).cast("B")
-        self._source.read_into(self._position, view)
-        self._position += len(view)
-        return len(view)
+    skips_edges: bool = False
+    layout: StoredLayout | None = None
 
 
 class HdfFile:
@@ -149,160 +80,98 @@ class HdfFile:
     Parameters
     ----------
     source
-        The file's bytes, its superblock checked.
+        The file's bytes, its superblock's fields checked.
+    ledger
+        Where every part that is found is entered.
     """
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, ledger: Ledger) -> None:
         self.place = source.place
-        access = file_access()
-        access.set_fileobj_driver(h5fd.fileobj_driver, _Stream(source))
-        with _reading(self.place):
-            # The library takes files of one name for one file.
-            name = b"maskstat-" + os.urandom(8).hex().encode()
-            self._file = h5f.open(name, h5f.ACC_RDONLY, fapl=access)
+        self._blocks = Blocks(source, ledger)
+        head = source.read(0, 48)
+        if checksum(head[:_CHECKED]) != int.from_bytes(head[_CHECKED:], "little"):
+            raise broken("the superblock does not match its checksum", self.place)
+        self._root = int.from_bytes(head[_ROOT], "little")
+        self._last: tuple[int, Header] | None = None
+        self.is_open = True
 
     def close(self) -> None:
-        """Close the file and everything opened from it."""
-        if self._file.valid:
-            self._file.close()
+        """Forget the structure."""
+        self._last = None
+        self.is_open = False
 
-    @property
-    def is_open(self) -> bool:
-        """Whether `close` was not called yet."""
-        return bool(self._file.valid)
+    def root(self, limit: int) -> tuple[Group, ObjectFacts]:
+        """Return the root group, with one link more than `limit` at most, and what it is."""
+        header = self._header(self._root, self.place)
+        if header.facts.kind != "group":
+            raise broken("its root is not a group", self.place)
+        return self._group(header, self.place, limit), header.facts
 
-    def root(self) -> tuple[Any, ObjectFacts]:
-        """Return the root group and what it is."""
-        with _reading(self.place):
-            group = h5g.open(self._file, b"/")
-            return group, _object_facts(h5o.get_info(group))
+    def member(self, group: Group, name: bytes, place: str) -> ObjectFacts:
+        """Say what a hard link leads to, which is read once, before anything else is."""
+        return self._header(group.members[name], place).facts
 
-    def links(self, group: Any, place: str, limit: int) -> list[LinkFacts]:
-        """Return a group's links in order of their names, one more than `limit` at most."""
-        found: list[LinkFacts] = []
+    def open_group(self, group: Group, name: bytes, place: str, limit: int) -> Group:
+        """Open a group within a group, with one link more than `limit` at most."""
+        return self._group(self._header(group.members[name], place), place, limit)
 
-        def visit(name: bytes, info: Any) -> bool | None:
-            found.append(LinkFacts(name, info.type == h5l.TYPE_HARD))
-            return True if len(found) > limit else None
+    def open_dataset(self, group: Group, name: bytes, place: str) -> tuple[Header, DatasetFacts]:
+        """Open a dataset; its extents are not looked at unless it is stored in this file."""
+        header = self._header(group.members[name], place)
+        return header, _dataset_facts(header, place)
 
-        with _reading(place):
-            group.links.iterate(visit, info=True)
-        return found
-
-    def member(self, group: Any, name: bytes, place: str) -> ObjectFacts:
-        """Say what a hard link leads to."""
-        with _reading(place):
-            return _object_facts(h5o.get_info(group, name))
-
-    def open_group(self, group: Any, name: bytes, place: str) -> Any:
-        """Open a group within a group."""
-        with _reading(place):
-            return h5g.open(group, name)
-
-    def open_dataset(self, group: Any, name: bytes, place: str) -> tuple[Any, DatasetFacts]:
-        """Open a dataset; its space is not looked at unless it is stored in this file."""
-        with _reading(place):
-            dataset = h5d.open(group, name)
-            return dataset, _dataset_facts(dataset)
-
-    def attributes(self, target: Any, number: int, place: str) -> list[AttributeFacts]:
-        """Describe the first `number` attributes of an object without reading them."""
-        with _reading(place):
-            return [_attribute_facts(h5a.open(target, index=i)) for i in range(number)]
+    def attributes(self, target: Group | Header, place: str) -> list[AttributeFacts]:
+        """Describe an object's attributes without reading their values."""
+        header = target if isinstance(target, Header) else target.header
+        return header.attributes(place)
 
     def text(self, attribute: AttributeFacts, place: str) -> bytes:
         """Read a text attribute."""
-        with _reading(place):
-            value = np.empty((), f"S{attribute.n_bytes}")
-            attribute.handle.read(value, mtype=attribute.type_handle)
-            return bytes(value[()])
+        if len(attribute.data) < attribute.n_bytes:
+            raise broken("an attribute ends too early", place)
+        return attribute.data[: attribute.n_bytes]
 
     def numbers(self, attribute: AttributeFacts, place: str) -> list[int] | list[float]:
         """Read an attribute of one or several numbers."""
-        with _reading(place):
-            value = np.empty(attribute.shape or (), f"<{attribute.kind}")
-            attribute.handle.read(value, mtype=_TYPES[attribute.kind])
-            numbers: list[int] | list[float] = value.reshape(-1).tolist()
-            return numbers
+        n = math.prod(attribute.shape or ())
+        if len(attribute.data) < n * attribute.n_bytes:
+            raise broken("an attribute ends too early", place)
+        values = np.frombuffer(attribute.data, f"<{attribute.kind}", n)
+        return cast("list[int] | list[float]", values.tolist())
 
-    def chunks(self, dataset: Any, place: str, limit: int) -> list[ChunkFacts]:
-        """Return a dataset's stored chunks, one more than `limit` at most."""
-        found: list[ChunkFacts] = []
+    def chunks(self, facts: DatasetFacts, place: str) -> list[ChunkFacts]:
+        """Return a dataset's stored chunks."""
+        assert facts.layout is not None
+        assert facts.shape is not None
+        filtered = bool(facts.filters)
+        return read_chunks(self._blocks, facts.layout, facts.shape, filtered=filtered, place=place)
 
-        def visit(info: Any) -> bool | None:
-            found.append(
-                ChunkFacts(info.chunk_offset, info.filter_mask, info.byte_offset, info.size)
-            )
-            return True if len(found) > limit else None
+    def _header(self, address: int, place: str) -> Header:
+        if self._last is None or self._last[0] != address:
+            self._last = address, read_header(self._blocks, address, place)
+        return self._last[1]
 
-        with _reading(place):
-            dataset.chunk_iter(visit)
-        return found
-
-
-def _object_facts(info: Any) -> ObjectFacts:
-    kind = _KINDS.get(info.type, "other")
-    members, attributes = info.meta_size.obj, info.meta_size.attr
-    return ObjectFacts(
-        kind,
-        info.addr,
-        info.rc,
-        info.hdr.version,
-        info.num_attrs,
-        attributes.index_size + attributes.heap_size,
-        members.index_size + members.heap_size,
-    )
+    def _group(self, header: Header, place: str, limit: int) -> Group:
+        links = read_links(self._blocks, header, place, limit)
+        members = {link.name: link.address for link in links if link.hard}
+        return Group(header, members, links)
 
 
-def _dtype(kind: Any) -> str | None:
-    if kind.committed():
-        return None
-    name = _BY_SIZE.get((kind.get_class(), kind.get_size()))
-    return name if name is not None and kind.equal(_TYPES[name]) else None
-
-
-def _attribute_facts(attribute: Any) -> AttributeFacts:
-    kind, space = attribute.get_type(), attribute.get_space()
-    name = attribute.get_name()
-    name = name if isinstance(name, bytes) else name.encode("utf-8", "surrogateescape")
-    shape = _shape(space)
-    if kind.committed():
-        found = "other"
-    elif kind.get_class() == h5t.STRING:
-        plain = (
-            not kind.is_variable_str()
-            and kind.get_cset() == h5t.CSET_ASCII
-            and kind.get_strpad() == h5t.STR_NULLPAD
-        )
-        found = "text" if plain else "other"
-    else:
-        dtype = _dtype(kind)
-        found = dtype if dtype in ("i8", "f8") else "other"
-    return AttributeFacts(name, found, shape, kind.get_size(), attribute, kind)
-
-
-def _dataset_facts(dataset: Any) -> DatasetFacts:
-    creation = dataset.get_create_plist()
-    chunked = creation.get_layout() == h5d.CHUNKED
-    n_external = creation.get_external_count()
-    if not chunked or n_external:
-        # Asking a virtual dataset for its space opens the files it points to.
-        return DatasetFacts(chunked, n_external, (), (), None, None, None)
-    filters = tuple(
-        (found[0], found[1], tuple(found[2]))
-        for found in (creation.get_filter(i) for i in range(creation.get_nfilters()))
-    )
-    space = dataset.get_space()
-    shape = _shape(space)
-    max_shape = space.get_simple_extent_dims(True) if shape is not None else None
+def _dataset_facts(header: Header, place: str) -> DatasetFacts:
+    stored, space, dtype = header.find(LAYOUT), header.find(SPACE), header.find(DTYPE)
+    assert stored is not None
+    assert space is not None
+    assert dtype is not None
+    layout = parse_layout(stored.data, place)
+    n_external = int(header.find(EXTERNAL) is not None)
+    if not layout.chunked or n_external:
+        return DatasetFacts(layout.chunked, n_external, (), (), None, None, None)
+    found = header.find(FILTERS)
+    filters = parse_filters(found.data, place) if found else ()
+    name = None if dtype.flags & SHARED else parse_dtype(dtype.data)
+    if name is not None and layout.value_size != int(name[1]):
+        raise broken("its chunks hold values of another size", place)
+    shape, largest = parse_space(space.data, place)
     return DatasetFacts(
-        True, 0, filters, creation.get_chunk(), _dtype(dataset.get_type()), shape, max_shape
+        True, 0, filters, layout.chunk, name, shape, largest, layout.skips_edges, layout
     )
-
-
-def _shape(space: Any) -> tuple[int, ...] | None:
-    """Return the extents of a scalar or simple space, None of a null space."""
-    if space.get_simple_extent_type() == h5s.NULL:
-        return None
-    shape: tuple[int, ...] = space.get_simple_extent_dims()
-    return shape

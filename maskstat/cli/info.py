@@ -20,6 +20,8 @@ from maskstat.cli.report import note
 from maskstat.errors import printable
 from maskstat.run import Run
 from maskstat.stats.inventory import describe
+from maskstat.stats.pattern import parse_pattern
+from maskstat.stats.pattern import pattern as hold_against
 
 __all__ = ["command"]
 
@@ -29,6 +31,12 @@ __all__ = ["command"]
 @iteration_option
 @layer_option
 @select_option
+@click.option(
+    "--pattern",
+    metavar="N:M|RxC|channels",
+    help="Hold the layers against a pattern instead: at most N of M consecutive inputs kept, "
+    "blocks of R outputs by C inputs kept whole or not at all; or count empty channels.",
+)
 @fail_if_option
 @format_option
 @output_option("Write the rows here.")
@@ -39,6 +47,7 @@ def command(
     iteration: str,
     layers: tuple[str, ...],
     select: str | None,
+    pattern: str | None,
     fail_if: tuple[str, ...],
     format_: str | None,
     output: str | None,
@@ -48,19 +57,26 @@ def command(
     """Show what a run holds: layers, sparsity, accuracy, where it comes from.
 
     One row a layer, then the total, for the chosen iterations. What identifies the run is said on
-    standard error; --format json has it in "inputs", provenance included.
+    standard error; --format json has it in "inputs", provenance included. With --pattern the rows
+    count what follows a pattern of structured sparsity and what violates it.
 
     \b
     Example:
       maskstat info run.h5
       maskstat info run.h5 --iteration all --layer 'fc*'
       maskstat info run.h5 --fail-if 'total:density > 0.2'
+      maskstat info run.h5 --pattern 2:4 --fail-if 'total:violating_groups > 0'
     """
+    if pattern is not None:
+        parse_pattern(pattern)  # its error comes before the file's
     found = load([source], select)
     if not quiet:
         for run, _ in found:
             _introduce(run)
-    table = describe(*found, iteration=iteration, layers=layers)
+    if pattern is None:
+        table = describe(*found, iteration=iteration, layers=layers)
+    else:
+        table = hold_against(*found, pattern=pattern, iteration=iteration, layers=layers)
     hidden = ("run",) if len(found) == 1 else ()
     with gated(table, fail_if):
         emit(table, format_=format_, output=output, overwrite=overwrite, hidden=hidden)

@@ -11,6 +11,7 @@ __all__ = [
     "FORMATS",
     "at_least_option",
     "fail_if_option",
+    "foreign_options",
     "format_option",
     "group_by_option",
     "iteration_option",
@@ -143,6 +144,44 @@ fail_if_option: Decorator[Any] = click.option(
     help="End with status 1 if any row meets this, e.g. 'total:jaccard < 0.9'. Repeatable.",
 )
 
-sources_argument: Decorator[Any] = click.argument(
-    "sources", nargs=-1, required=True, metavar="FILE..."
-)
+
+def foreign_options(command: F) -> F:
+    """``--from``, ``--include``, ``--exclude``: how files that are no archives are read.
+
+    Their values are kept where `maskstat.cli.inputs.load` finds them.
+    """
+    for option in (
+        click.option(
+            "--exclude",
+            multiple=True,
+            metavar="GLOB",
+            expose_value=False,
+            callback=_remember("exclude"),
+            help="Of foreign files, leave out these tensors. Repeatable.",
+        ),
+        click.option(
+            "--include",
+            multiple=True,
+            metavar="GLOB",
+            expose_value=False,
+            callback=_remember("include"),
+            help="Of foreign files, read these tensors alone. Repeatable.",
+        ),
+        click.option(
+            "--from",
+            "from_",
+            metavar="FORMAT",
+            expose_value=False,
+            callback=_remember("from"),
+            help="Format of files that are no archives, e.g. zeros for a dense checkpoint; "
+            "told by their content if left out. See maskstat convert --help.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def sources_argument(command: F) -> F:
+    """Add ``FILE...``: what a command works on."""
+    named = click.argument("sources", nargs=-1, required=True, metavar="FILE...")
+    return named(foreign_options(command))

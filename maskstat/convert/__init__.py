@@ -1,1 +1,131 @@
-"""Reading masks from wherever they are: see `maskstat.convert.read`."""
+"""Masks from and to any format that they come in; `maskstat.convert` is this package's function."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from os import PathLike, fspath
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from maskstat.convert.out.write import Written
+
+__all__ = ["convert"]
+
+_ARCHIVE_SUFFIXES = (".h5", ".hdf5")
+
+
+def convert(
+    source: str | PathLike[str],
+    output: str | PathLike[str],
+    *,
+    format: str | None = None,  # noqa: A002
+    to: str | None = None,
+    include: Sequence[str] = (),
+    exclude: Sequence[str] = (),
+    checkpoint: str | PathLike[str] | None = None,
+    overwrite: bool = False,
+) -> Written:
+    """Read masks in whatever format they are, and write them in another.
+
+    Parameters
+    ----------
+    source
+        A path or an address: an archive, a foreign file or a folder, told apart by content.
+    output
+        The file to write; it appears whole or not at all.
+    format
+        The source's format, where its content does not tell: ``zeros`` takes the exact zeros of a
+        dense checkpoint for pruned.
+    to
+        The output's format; ``archive`` holds every run and iteration, the others the mask of one
+        iteration, the address's or the last.
+    include, exclude
+        Globs over the names of the tensors to read of a foreign source.
+    checkpoint
+        A file with the weights to put the mask on, for formats that have weights; by default the
+        run's own.
+    overwrite
+        Whether a file that is there may be replaced.
+
+    Returns
+    -------
+    Written
+        What was written, as counts, and notes: what was not read or not known.
+
+    Raises
+    ------
+    InputError, UsageError, StorageError
+        As `maskstat.read` and `maskstat.write` do; or the output's format is not said.
+
+    Examples
+    --------
+    >>> import maskstat
+    >>> maskstat.convert("model.safetensors", "mask.h5", format="zeros")  # doctest: +SKIP
+    """
+    from maskstat.convert.archived import to_archive
+    from maskstat.convert.out.write import write_foreign
+    from maskstat.convert.read import notes_of, read_all
+    from maskstat.errors import UsageError
+
+    if to is None and not fspath(output).endswith(_ARCHIVE_SUFFIXES):
+        raise UsageError(
+            "it does not say in which format to write",
+            code="no-format",
+            place=fspath(output),
+            consequence="only .h5 says it: an archive",
+            hint="--to archive, --to safetensors, --to torch-prune, ...",
+        )
+    found = read_all([source], format=format, include=include, exclude=exclude)
+    notes = tuple(note for note in (notes_of(run) for run, _ in found) if note)
+    if to in (None, "archive"):
+        return to_archive([run for run, _ in found], output, overwrite=overwrite, notes=notes)
+    if len(found) > 1:
+        raise UsageError(
+            f"it holds {len(found)} runs",
+            code="several-runs",
+            place=fspath(source),
+            consequence=f"{to} holds one mask",
+            hint=f"{fspath(source)}::{found[0][0].run_id}",
+        )
+    run, iteration = found[0]
+    return write_foreign(
+        run,
+        -1 if iteration is None else iteration,
+        output,
+        format=to,
+        overwrite=overwrite,
+        checkpoint=checkpoint,
+        notes=notes,
+    )
+
+
+class _Callable(ModuleType):
+    """`maskstat.convert` is this package and, as the public name, its function."""
+
+    def __call__(
+        self,
+        source: str | PathLike[str],
+        output: str | PathLike[str],
+        *,
+        format: str | None = None,  # noqa: A002
+        to: str | None = None,
+        include: Sequence[str] = (),
+        exclude: Sequence[str] = (),
+        checkpoint: str | PathLike[str] | None = None,
+        overwrite: bool = False,
+    ) -> Written:
+        return convert(
+            source,
+            output,
+            format=format,
+            to=to,
+            include=include,
+            exclude=exclude,
+            checkpoint=checkpoint,
+            overwrite=overwrite,
+        )
+
+
+sys.modules[__name__].__class__ = _Callable

@@ -21,17 +21,15 @@ __all__ = ["fitted", "train_all"]
 
 
 def fitted(recipe: Recipe, ticket: Ticket, workshop: Workshop) -> Recipe:
-    """Say what else a recipe needs for a ticket: the input's size and what is never pruned.
+    """State the size of a ticket's input in a recipe for it, once the task is seen to fit.
 
     Raises
     ------
     InputError
         The task has another number of classes than the network.
-    LayoutMismatchError
-        The network that the recipe names is not the ticket's.
     """
     dataset = workshop.dataset(recipe.dataset)
-    if dataset.classes != ticket.classes:
+    if ticket.classes is not None and dataset.classes != ticket.classes:
         raise InputError(
             f"{recipe.dataset} has {dataset.classes} classes, and the ticket's network tells "
             f"{ticket.classes} apart",
@@ -73,6 +71,8 @@ def train_all(
     bench = _Bench(progress, len(trainings))
     for alike in tasks.values():
         workshop = Workshop(**surroundings)  # one a task: its data go with it
+        for note in workshop.dataset(alike[0][0].recipe.dataset).notes:
+            progress.note(note)
         for group in alike:
             for runs in bench.work(group, workshop):
                 publish(runs)

@@ -268,7 +268,7 @@ def _base(
         )
     recipe = recipe.replace(
         vary=(), replicate=0, diverge_at=0, rewind="initial", exclude=(), keep_output=False
-    )
+    ).replace(save_weights="last", save_outputs=False)
     if ticket.shape is not None:
         recipe = recipe.replace(input="x".join(map(str, ticket.shape)))
     return recipe.replace(**overrides)
@@ -276,8 +276,7 @@ def _base(
 
 def _parents_recipe(ticket: Ticket, tickets: Sequence[Ticket]) -> Recipe | None:
     """Return what the recipes of a consensus ticket's parents have in common."""
-    digests = {parent.get("digest") for parent in ticket.run.provenance.get("parents", ())}
-    parents = [one.recipe for one in tickets if one.run.digest and one.run.digest in digests]
+    parents = [one.recipe for one in tickets if one.run.digest in ticket.parents]
     recipes = [recipe for recipe in parents if recipe is not None]
     kept = [{name: recipe.settings[name] for name in _NAMES} for recipe in recipes]
     return recipes[0] if recipes and all(settings == kept[0] for settings in kept) else None

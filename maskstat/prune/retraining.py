@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from statistics import stdev
 from typing import Any, Literal, TypeAlias
-
-import numpy as np
 
 from maskstat.errors import InputError, TrainingError, UsageError
 from maskstat.run import Run
@@ -23,6 +23,8 @@ RETRAIN_COLUMNS = {
     "sourced_on": Column(
         "text", "tasks that the ticket was found on; of a random one, those of its layers' counts"
     ),
+    "model": Column("text", "network"),
+    "method": Column("text", "how the ticket was found: a pruning method, or 'consensus'"),
     "iteration": Column("integer", "pruning iteration of the ticket"),
     "target": Column("text", "task that it was trained on"),
     "n": Column("integer", "trainings that the row is over: one a seed and ticket"),
@@ -104,8 +106,12 @@ def tabulate(runs: Sequence[Run], *, group_by: GroupBy = "ticket") -> Retraining
                 place=run.label,
                 hint="maskstat retrain",
             )
-        groups.setdefault(_key(run, group_by), []).append(run)
-    rows = [_row(group, group_by) for group in groups.values()]
+        with _sound(run):
+            groups.setdefault(_key(run, group_by), []).append(run)
+    rows = []
+    for group in groups.values():
+        with _sound(group[0]):
+            rows.append(_row(group, group_by))
     inputs = {_ticket_key(run): dict(_parent(run)) for run in runs}
     return Retraining(
         schema="maskstat.retrain/1",
@@ -119,6 +125,19 @@ def tabulate(runs: Sequence[Run], *, group_by: GroupBy = "ticket") -> Retraining
         },
         runs=tuple(runs),
     )
+
+
+@contextmanager
+def _sound(run: Run) -> Iterator[None]:
+    """Explain what a file's provenance or series lack."""
+    try:
+        yield
+    except (KeyError, IndexError, TypeError) as error:
+        raise InputError(
+            f"its provenance or series are not those of a retrained ticket: {error!r}",
+            code="not-retrained",
+            place=run.label,
+        ) from error
 
 
 def _parent(run: Run) -> Mapping[str, Any]:
@@ -155,6 +174,8 @@ def _row(runs: Sequence[Run], group_by: GroupBy) -> dict[str, Cell]:
         "ticket": parent["path"] if group_by == "ticket" else None,
         "kind": provenance["ticket"]["kind"],
         "sourced_on": _sourced_on(first),
+        "model": first.model,
+        "method": parent["method"],
         "iteration": parent["iterations"][0],
         "target": first.dataset,
         "n": len(whole),
@@ -179,7 +200,7 @@ def _band(values: Sequence[float]) -> tuple[float | None, float | None, float | 
     mean = math.fsum(values) / len(values)
     if len(values) < 2:
         return mean, None, None, None
-    sd = float(np.std(values, ddof=1))
+    sd = stdev(values)  # exact: 0 for values that are all the same
     return mean, sd, max(mean - sd / 2, 0.0), min(mean + sd / 2, 1.0)
 
 

@@ -42,8 +42,10 @@ class Ticket:
         another file.
     initial_digest
         SHA-256 of the initial weights, as provenance has it.
+    counts_digest
+        That of the ticket whose layers' counts a random one has; else its own.
     drawn
-        For a random ticket with the layers' counts of the run's mask: the seed it is drawn from.
+        For a random ticket: the seed it is drawn from.
     """
 
     run: Run
@@ -51,6 +53,7 @@ class Ticket:
     kind: Kind
     digest: str
     initial_digest: str
+    counts_digest: str
     drawn: int | None = None
 
     @classmethod
@@ -76,6 +79,7 @@ class Ticket:
             kind=_kind(run),
             digest=sha.hexdigest(),
             initial_digest=initial_digest,
+            counts_digest=sha.hexdigest(),
         )
 
     def random(self, seed: int) -> Ticket:
@@ -128,17 +132,23 @@ class Ticket:
         """The seed of the run; of a consensus, what its parents have in common, or 0."""
         if self.run.seed is not None:
             return self.run.seed
-        seeds = {parent.get("seed") for parent in _parents(self.run)}
-        (seed,) = seeds if len(seeds) == 1 else (0,)
-        return seed if isinstance(seed, int) else 0
+        seeds = [parent.get("seed") for parent in _parents(self.run)]
+        first = seeds[0] if seeds else 0
+        return first if isinstance(first, int) and all(seed == first for seed in seeds) else 0
 
     @property
     def init_seed(self) -> str | None:
         """The seed of the initial weights, hexadecimal, where it is recorded."""
-        seeds = {_part(self.run.provenance, "seeds").get("init")}
-        seeds |= {parent.get("init_seed") for parent in _parents(self.run)}
+        own = _part(self.run.provenance, "seeds").get("init")
+        seeds = [own] if own else [parent.get("init_seed") for parent in _parents(self.run)]
         known = {seed for seed in seeds if isinstance(seed, str)}
         return known.pop() if len(known) == 1 else None
+
+    @property
+    def parents(self) -> list[str]:
+        """The digests of the runs that a consensus was made from."""
+        digests = [parent.get("digest") for parent in _parents(self.run)]
+        return [digest for digest in digests if isinstance(digest, str)]
 
     @property
     def recipe(self) -> Recipe | None:
@@ -151,8 +161,8 @@ class Ticket:
         return _shape(self.run)
 
     @property
-    def classes(self) -> int:
-        """How many classes the network tells apart."""
+    def classes(self) -> int | None:
+        """How many classes the network tells apart, where it is recorded."""
         recorded = _part(self.run.provenance, "dataset").get("classes")
         if isinstance(recorded, int):
             return recorded
@@ -161,9 +171,10 @@ class Ticket:
         node = ends[0] if ends else {}
         while node and "layer" not in node and node.get("inputs"):
             node = nodes.get(node["inputs"][0], {})
-        layers = {layer.name: layer for layer in self.run.layout.layers}
-        last = layers.get(str(node.get("layer")), self.run.layout.layers[-1])
-        return last.shape[0]
+        layout = self.run.layout
+        shapes = {x.name: x.shape for x in (*layout.layers, *layout.others)}
+        shape = shapes.get(str(node.get("layer")), ())
+        return shape[0] if shape else None
 
     def record(self) -> dict[str, Any]:
         """Return what identifies the run it comes from, JSON-ready."""

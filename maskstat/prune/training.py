@@ -5,16 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from maskstat.bits import BoolArray, Words, layer_counts
+from maskstat.bits import Words, layer_counts
 from maskstat.errors import TrainingError
-from maskstat.layout import Layout
 from maskstat.prune.data.dataset import Dataset
 from maskstat.prune.data.parts import Split
 from maskstat.prune.engines.engine import Draws, Replica, Settings, Trained
@@ -77,11 +75,11 @@ class Training:
 
     @property
     def run_id(self) -> str:
-        """The run's name: whose ticket, the beginning of its digest, task and seed."""
+        """The run's name: whose ticket, the beginning of its digest, kind, task and seed."""
         ticket, recipe = self.ticket, self.recipe
         kind = "-random" if ticket.drawn is not None else ""
         task = re.sub(r"[^A-Za-z0-9._-]+", "-", recipe.dataset)[-20:]
-        suffix = f"-{ticket.digest[:8]}{kind}-on-{task}-s{recipe.seed}"
+        suffix = f"-{ticket.counts_digest[:8]}{kind}-on-{task}-s{recipe.seed}"
         return ticket.run.run_id[: _NAME - len(suffix)] + suffix
 
     @property

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import maskstat
 from maskstat.cli.verify import VERIFY_COLUMNS
+from maskstat.prune.retraining import RETRAIN_COLUMNS
 from maskstat.stats.compare import COMPARE_COLUMNS
 from maskstat.stats.connect import CONNECTIVITY_COLUMNS
 from maskstat.stats.correlate import CORRELATE_COLUMNS
@@ -14,6 +15,7 @@ from maskstat.stats.inventory import LAYER_COLUMNS, RUN_COLUMNS
 from maskstat.stats.matched import MATCH_COLUMNS
 from maskstat.stats.outputs import OUTPUT_COLUMNS
 from maskstat.stats.outputs_summary import OUTPUT_SUMMARY_COLUMNS
+from maskstat.stats.pattern import PATTERN_COLUMNS
 from maskstat.stats.summary import SUMMARY_COLUMNS
 from maskstat.stats.vote_bins import BASELINE_COLUMNS, CONSENSUS_COLUMNS
 from maskstat.table import json_schema
@@ -31,6 +33,8 @@ SCHEMAS = {
     "maskstat.match/1": MATCH_COLUMNS,
     "maskstat.outputs/1": OUTPUT_COLUMNS,
     "maskstat.outputs-summary/1": OUTPUT_SUMMARY_COLUMNS,
+    "maskstat.retrain/1": RETRAIN_COLUMNS,
+    "maskstat.pattern/1": PATTERN_COLUMNS,
     "maskstat.summary/1": SUMMARY_COLUMNS,
     "maskstat.verify/1": VERIFY_COLUMNS,
     "maskstat.weights/1": WEIGHT_COLUMNS,

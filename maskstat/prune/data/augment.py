@@ -36,35 +36,43 @@ class Augmentation:
     crop: tuple[int, int]
     flip: bool
 
-    def __call__(self, padded: Tensor, generator: torch.Generator) -> Tensor:
-        """Crop and flip a batch.
+    def __call__(self, padded: Tensor, index: Tensor, generator: torch.Generator) -> Tensor:
+        """Gather a batch, cropped and flipped.
 
         Parameters
         ----------
         padded : float32 (n, channels, height + 2 * crop[0], width + 2 * crop[1])
+        index : int64 (m,)
+            Which of them, on the same device.
         generator
             On the CPU. What it gives for the i-th image of an epoch doesn't depend on how the
             epoch is cut into batches.
 
         Returns
         -------
-        float32 (n, channels, height, width)
+        float32 (m, channels, height, width)
         """
-        down, right = self.crop
-        drawn = torch.rand(
-            len(padded), _DRAWS, generator=generator, dtype=torch.float64, device="cpu"
+        m, (_, channels, tall, wide) = len(index), padded.shape
+        drawn = torch.rand(m, _DRAWS, generator=generator, dtype=torch.float64, device="cpu")
+        places = torch.tensor([2 * c + 1 for c in self.crop], dtype=torch.float64)
+        down, right = torch.split((drawn[:, 1:] * places).long().to(padded.device), 1, dim=1)
+        rows = (
+            index[:, None] * (channels * tall) + down + self._rows(channels, tall).to(down.device)
         )
-        rows = (drawn[:, 1:2] * (2 * down + 1)).long() + torch.arange(self.height)
-        columns = torch.arange(self.width).expand(len(padded), -1)
+        lines = padded.view(-1, wide).index_select(0, rows.reshape(-1))
+        columns = torch.arange(self.width, device=right.device)
         if self.flip:
-            columns = torch.where(drawn[:, :1] < 0.5, columns.flip(1), columns)
-        columns = columns + (drawn[:, 2:] * (2 * right + 1)).long()
-        pixels = rows[:, :, None] * padded.shape[3] + columns[:, None, :]
-        flat = pixels.to(padded.device).reshape(len(padded), 1, -1)
-        chosen = padded.flatten(2).gather(2, flat.expand(-1, padded.shape[1], -1))
-        return chosen.reshape(len(padded), padded.shape[1], self.height, self.width)
+            flipped = (drawn[:, :1] < 0.5).to(right.device)
+            columns = torch.where(flipped, columns.flip(0), columns)
+        chosen = (columns + right)[:, None, None].expand(m, channels, self.height, self.width)
+        return lines.view(m, channels, self.height, wide).gather(3, chosen)
+
+    def _rows(self, channels: int, tall: int) -> Tensor:
+        """Return the lines of an image that come out where the crop is at the top."""
+        lines = torch.arange(channels)[:, None] * tall + torch.arange(self.height)
+        return lines.reshape(1, -1)
 
     def centre(self, padded: Tensor) -> Tensor:
         """Take the padding off a batch."""
         down, right = self.crop
-        return padded[:, :, down : down + self.height, right : right + self.width]
+        return padded[:, :, down : down + self.height, right : right + self.width].contiguous()

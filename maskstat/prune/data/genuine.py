@@ -27,7 +27,8 @@ def difference(name: str, path: Path, content: bytes = b"") -> str | None:
     Returns
     -------
     str or None
-        How it differs, or that it cannot be told; None where it is the published file.
+        How it differs, or that it cannot be told; None where it is the published file. Without
+        folders, so that the same files give the same note everywhere.
 
     Raises
     ------
@@ -48,21 +49,21 @@ def difference(name: str, path: Path, content: bytes = b"") -> str | None:
         )
     bare = path.name.removesuffix(".gz")
     if expected := CONTENT_SHA256.get(name, {}).get(bare):
-        return _unequal(path, "SHA-256 of its content", _sha256(content), expected)
+        return _unequal(path, "content's SHA-256", _sha256(content), expected)
     published = {source.file: source.md5 for source in SOURCES[name]}
     published.update(MEMBER_MD5.get(name, {}))
     if expected := published.get(path.name):
         return _unequal(path, "MD5", md5, expected)
     return (
-        f"{path}: cannot be compared with the published {name}, which has no checksum for a file "
-        f"of this name; its MD5 is {md5}"
+        f"{path.name}: cannot be told from the published {name}: no checksum is published for a "
+        f"file of this name; its MD5 is {md5}"
     )
 
 
 def _unequal(path: Path, kind: str, found: str, expected: str) -> str | None:
     if found == expected:
         return None
-    return f"{path}: not the published file: {kind} {found}, published {expected}"
+    return f"{path.name}: not the published file: its {kind} is {found}, published {expected}"
 
 
 def _sha256(content: bytes) -> str:

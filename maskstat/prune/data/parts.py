@@ -70,14 +70,14 @@ class Part:
             On the device that the part is on. The bits of an image depend on the image and what is
             drawn for it alone.
         """
-        batch = self._images.index_select(0, index.to(self._images.device))
+        images, index = self._images, index.to(self._images.device)
         if self._pending:
-            batch = self._pending.prepare(batch)
-        if self._augmentation is None:
-            return batch
-        if generator is None:
-            return self._augmentation.centre(batch).contiguous()
-        return self._augmentation(batch, generator)
+            images = self._pending.prepare(images.index_select(0, index))
+            index = torch.arange(len(images), device=images.device)
+        if self._augmentation and generator:
+            return self._augmentation(images, index, generator)
+        batch = images if self._pending else images.index_select(0, index)
+        return self._augmentation.centre(batch) if self._augmentation else batch
 
     def to(self, device: torch.device | str) -> Part:
         """Return the same examples on a device; batches are gathered and prepared there."""
@@ -189,7 +189,7 @@ def _part(images: Images, labels: IntArray, preprocess: Preprocessing) -> Part:
             height=height, width=width, crop=preprocess.crop, flip="flip" in preprocess.augment
         )
     stored, classes = (
-        torch.from_numpy(np.ascontiguousarray(images)),
+        torch.from_numpy(np.require(images, requirements=("C", "W"))),
         torch.from_numpy(labels.copy()),
     )
     each = 4 * math.prod(preprocess.padded)

@@ -1,0 +1,1 @@
+"""One foreign format a file: `matches(probe)` and `read(probe, options)`."""
