@@ -8,7 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from maskstat.bits import BoolArray, IntArray
+from maskstat.bits import WORD_BITS, BoolArray, IntArray, unpack
+from maskstat.layout import Layer
 from maskstat.mask import Mask
 
 __all__ = ["LARGEST_LAYER", "Profile", "profile_layer", "unit_moments"]
@@ -17,6 +18,9 @@ Floats = NDArray[np.float64]
 
 LARGEST_LAYER = 1 << 27
 """Weights; larger layers are not unpacked for a diagnosis."""
+
+_ROWS = 255
+"""Rows that are added up in bytes before a byte overflows."""
 
 
 class Profile(NamedTuple):
@@ -58,15 +62,38 @@ def profile_layer(masks: Sequence[Mask], name: str) -> Profile | None:
         return None
     rows, columns, whole = [], [], []
     for mask in masks:
-        matrix = mask.layer(name).reshape(layer.shape[0], -1)
-        rows.append(np.count_nonzero(matrix, axis=1))
-        columns.append(np.count_nonzero(matrix, axis=0))
+        by_row, by_column = _margins(mask, layer)
+        rows.append(by_row)
+        columns.append(by_column)
         outputs = np.count_nonzero(rows[-1])
         inputs = np.count_nonzero(columns[-1].reshape(layer.shape[1], -1).sum(axis=1))
         taps = layer.size // (layer.shape[0] * layer.shape[1])
         kept = int(rows[-1].sum())
         whole.append(0 < kept < layer.size and kept == outputs * inputs * taps)
     return Profile(rows=np.stack(rows), columns=np.stack(columns), whole_channels=np.array(whole))
+
+
+def _margins(mask: Mask, layer: Layer) -> tuple[IntArray, IntArray]:
+    """Count the kept weights of each row and column, a block of rows in the cache at a time."""
+    n_rows = layer.shape[0]
+    width = layer.size // n_rows
+    n_words, odd = divmod(width, WORD_BITS)
+    rows = np.zeros(n_rows, np.int64)
+    columns = np.zeros(width, np.int64)
+    whole = mask.layer(layer.name).reshape(n_rows, width) if odd else None
+    for start in range(0, n_rows, _ROWS):
+        stop = min(start + _ROWS, n_rows)
+        if whole is None:
+            first = layer.word_offset
+            words = mask.words(first + start * n_words, first + stop * n_words)
+            counts = np.bitwise_count(words).reshape(stop - start, n_words)
+            rows[start:stop] = counts.sum(axis=1, dtype=np.int64)
+            block = unpack(words, words.size * WORD_BITS).reshape(stop - start, width)
+        else:
+            block = whole[start:stop]
+            rows[start:stop] = [np.count_nonzero(row) for row in block]
+        columns += np.add.reduce(block.view(np.uint8), axis=0, dtype=np.uint8)
+    return rows, columns
 
 
 def unit_moments(kept: IntArray, unit_size: int, a: IntArray, b: IntArray) -> tuple[Floats, Floats]:
