@@ -45,7 +45,6 @@ THIRD_PARTY = {
     "matplotlib": {"figures"},
     "click": {"cli"},
     "rich": {"cli"},
-    "pooch": {"prune"},
     "safetensors": {"convert"},
 }
 
@@ -96,7 +95,7 @@ def loaded_after(code):
     return set(json.loads(done.stdout.splitlines()[-1]))
 
 
-HEAVY = {"numpy", "scipy", "h5py", "torch", "matplotlib", "rich", "safetensors", "pooch"}
+HEAVY = {"numpy", "scipy", "h5py", "torch", "matplotlib", "rich", "safetensors"}
 
 
 def test_the_package_alone_imports_nothing_heavy():

@@ -154,6 +154,22 @@ def test_a_mask_made_by_the_rule_conforms(outputs, groups, taps, nm, seed):
         assert (row["violating_groups"], row["conforms"]) == (1, False)
 
 
+@pytest.mark.parametrize("tile", [1, 8, 1 << 20])
+@pytest.mark.parametrize(("r", "c"), [(2, 1), (4, 3), (3, 4), (40, 40)])
+def test_blocks_at_the_end_are_judged_by_what_they_have(r, c, tile):
+    full, empty = np.ones((5, 7), bool), np.zeros((5, 7), bool)
+    rows = check({"full": full, "empty": empty}, f"{r}x{c}", lambda a: naive_blocks(a, r, c), tile)
+    assert rows[0]["kept_blocks"] == rows[0]["blocks"] == rows[1]["empty_blocks"]
+
+
+@pytest.mark.parametrize("m", [255, 256, 300, 1024])
+def test_long_groups_do_not_overflow(m):
+    array = np.ones((2, 2000), bool)
+    (row, _) = pattern(Mask.from_arrays({"w": array}), pattern=f"{m - 1}:{m}")
+    assert row | naive_groups(array, m - 1, m) == row
+    assert row["violating_groups"] == 2 * (2000 // m)
+
+
 def test_groups_run_along_inputs_not_along_taps_or_outputs():
     conv = np.zeros((4, 4, 2, 2), bool)
     conv[:, 0] = True  # one input of four kept, at every output and tap

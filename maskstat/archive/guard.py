@@ -84,7 +84,7 @@ class Guard:
         self.place = source.place
         check_superblock(source)
         self._ledger = Ledger(source.size)
-        self._budget = Budget(source.size)
+        self._budget = Budget(source.size, source.stored)
         self._book = ObjectBook()
         self._hdf = HdfFile(source, self._ledger)
         try:

@@ -64,11 +64,14 @@ class Budget:
     ----------
     size
         The file's size in bytes.
+    stored
+        How many of them take room on the disk; holes do not. All of them unless given.
     """
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, stored: int | None = None) -> None:
         self._most = spec.DEFLATE_RATIO * size
-        self._left = spec.BUDGET_BASE + spec.BUDGET_RATIO * size
+        room = size if stored is None else stored
+        self._left = spec.BUDGET_BASE + spec.BUDGET_RATIO * room
 
     def allow(self, n_bytes: int, place: str) -> None:
         """Refuse a dataset that no compression brings into the file."""

@@ -3,7 +3,8 @@
 The bytes go into a temporary file in the target's folder, are forced to the disk, and get the
 target's name in one step. Whatever kills the writer in between, the target is what it was. Its
 temporary file is locked while the writer lives, so the next writer of the same target can tell and
-remove what a dead one left.
+remove what a dead one left. The last step is taken under a lock on the folder, by one writer at a
+time: what a writer finds there is what it replaces.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ import errno
 import fcntl
 import os
 import stat
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from hashlib import sha256
 
@@ -20,6 +22,8 @@ from maskstat.errors import OutputExistsError, StorageError
 
 __all__ = ["Temporary", "publication"]
 
+_PATIENCE = 10.0
+"""Seconds to wait for the folder's lock; who holds it for longer is no writer of ours."""
 _NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
 _REASONS = {
     errno.ENOENT: ("its folder is not there", "no-such-folder"),
@@ -55,7 +59,12 @@ class Temporary:
 
 
 @contextmanager
-def publication(path: str | os.PathLike[str], *, overwrite: bool = False) -> Iterator[Temporary]:
+def publication(
+    path: str | os.PathLike[str],
+    *,
+    overwrite: bool = False,
+    replaces: Callable[[str], bool] | None = None,
+) -> Iterator[Temporary]:
     """Give a temporary file that takes the name `path` when the block ends well.
 
     Parameters
@@ -64,6 +73,9 @@ def publication(path: str | os.PathLike[str], *, overwrite: bool = False) -> Ite
         The target; a symbolic link is followed only where it may be replaced.
     overwrite
         Whether a file that is there may be replaced.
+    replaces
+        Tells of the file that is there in the end whether it, and only it, may be replaced. No
+        other writer can put another there between the answer and the replacing.
 
     Raises
     ------
@@ -73,10 +85,11 @@ def publication(path: str | os.PathLike[str], *, overwrite: bool = False) -> Ite
         The file system says no. The target is untouched.
     """
     place = os.fspath(path)
-    target = os.path.realpath(place) if overwrite else os.path.abspath(place)
+    may_replace = overwrite or replaces is not None
+    target = os.path.realpath(place) if may_replace else os.path.abspath(place)
     folder, name = os.path.split(target)
     try:
-        mode = _existing_mode(target, place, overwrite=overwrite)
+        mode = _existing_mode(target, place, overwrite=may_replace)
         prefix = f".maskstat-{sha256(os.fsencode(name)).hexdigest()[:16]}-"
         _remove_stale(folder, prefix)
         temporary = _create(folder, prefix)
@@ -89,10 +102,15 @@ def publication(path: str | os.PathLike[str], *, overwrite: bool = False) -> Ite
         if mode is not None:
             os.fchmod(temporary.descriptor, mode)
         os.fsync(temporary.descriptor)
-        if overwrite:
-            os.replace(temporary.path, target)
-        else:
-            _link(temporary.path, target)
+        with _turn(folder):
+            if replaces is not None:
+                overwrite = os.path.lexists(target)
+                if overwrite and not replaces(target):
+                    raise _changed(place)
+            if overwrite:
+                os.replace(temporary.path, target)
+            else:
+                _link(temporary.path, target)
         _sync_folder(folder)
     except StorageError:
         raise
@@ -104,6 +122,34 @@ def publication(path: str | os.PathLike[str], *, overwrite: bool = False) -> Ite
         with suppress(OSError):
             os.unlink(temporary.path)
         os.close(temporary.descriptor)
+
+
+@contextmanager
+def _turn(folder: str) -> Iterator[None]:
+    """Take the last step alone among writers into a folder, where its file system has locks."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY)
+    except PermissionError:  # it can be written to, and not listed
+        yield
+        return
+    try:
+        until = time.monotonic() + _PATIENCE
+        while not _locked(descriptor) and time.monotonic() < until:
+            time.sleep(0.005)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _locked(descriptor: int) -> bool:
+    """Lock it; return False if another has it, True also where there are no locks."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def _existing_mode(target: str, place: str, *, overwrite: bool) -> int | None:
@@ -179,6 +225,16 @@ def _exists(place: str) -> OutputExistsError:
         place=place,
         consequence="nothing was written",
         hint="another name, or --overwrite",
+    )
+
+
+def _changed(place: str) -> OutputExistsError:
+    return OutputExistsError(
+        "another process has written it meanwhile",
+        code="output-exists",
+        place=place,
+        consequence="it was left as it is",
+        hint="wait until the other is done, or another name",
     )
 
 

@@ -52,7 +52,7 @@ class MemorySource:
     def __init__(self, data: bytes, place: str) -> None:
         self.data = data
         self.place = place
-        self.size = len(data)
+        self.size = self.stored = len(data)
 
     def read(self, offset: int, length: int) -> bytes:
         """Return exactly `length` bytes or raise."""
@@ -94,6 +94,7 @@ class FileSource:
             self.close()
             raise _not_a_file(path, folder=stat.S_ISDIR(status.st_mode))
         self.size = status.st_size
+        self.stored = min(self.size, 512 * status.st_blocks)
 
     def read(self, offset: int, length: int) -> bytes:
         """Return exactly `length` bytes or raise."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Sequence
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -23,7 +24,13 @@ from maskstat.run import Run
 __all__ = ["recheck", "to_bytes", "write"]
 
 
-def write(path: str | os.PathLike[str], runs: Sequence[Run], *, overwrite: bool = False) -> str:
+def write(
+    path: str | os.PathLike[str],
+    runs: Sequence[Run],
+    *,
+    overwrite: bool = False,
+    replaces: str | None = None,
+) -> str:
     """Write runs into one archive, which appears under its name whole or not at all.
 
     Parameters
@@ -34,6 +41,9 @@ def write(path: str | os.PathLike[str], runs: Sequence[Run], *, overwrite: bool 
         One run or more, of different names.
     overwrite
         Whether a file that is there may be replaced.
+    replaces
+        Content digest of the only archive that may be replaced: for whoever writes one file again
+        and again, beside others who might.
 
     Returns
     -------
@@ -49,7 +59,8 @@ def write(path: str | os.PathLike[str], runs: Sequence[Run], *, overwrite: bool 
     InputError
         A run contradicts itself, or two have one name.
     """
-    with publish.publication(path, overwrite=overwrite) as temporary:
+    expected = None if replaces is None else partial(_holds, digest=replaces)
+    with publish.publication(path, overwrite=overwrite, replaces=expected) as temporary:
         if sum(_size(run) for run in runs) <= spec.IMAGE_BYTES:
             image, content_digest = _image(runs)
             temporary.write(image)
@@ -107,6 +118,15 @@ def recheck(archive: Archive) -> str:
     return archive.content_digest
 
 
+def _holds(path: str, *, digest: str) -> bool:
+    """Tell whether a file is the archive of a content digest."""
+    try:
+        with open_archive(path) as archive:
+            return archive.stated_digest == digest
+    except InputError:
+        return False
+
+
 def _image(runs: Sequence[Run]) -> tuple[bytes, str]:
     builder = Builder()
     try:
@@ -127,6 +147,9 @@ def _lay_file(path: str, runs: Sequence[Run]) -> None:
         finally:
             builder.close()
     except RuntimeError as error:
+        disk = os.statvfs(os.path.dirname(path))
+        if disk.f_bavail * disk.f_frsize < spec.CHUNK_TARGET:  # the library does not say why
+            raise StorageError("no space is left", code="disk-full", place=path) from error
         raise StorageError(
             "the HDF5 library cannot write it", code="write-failed", place=path
         ) from error

@@ -27,7 +27,7 @@ COMMANDS = {
     "connectivity": "Count kept weights that still have an effect, and dead units.",
     "weights": "Describe the initial weights of tickets and of their consensus.",
     "retrain": "Train tickets from their initial weights on any tasks.",
-    "convert": "Read masks in any format, and write them in another.",
+    "convert": "Read masks in whatever format they are, and write them in another.",
     "info": "Show what a run holds: layers, sparsity, accuracy, where it comes from.",
     "list": "List the runs in archives.",
     "verify": "Check everything about archives that can be checked.",

@@ -7,6 +7,7 @@ import click
 from maskstat.cli.inputs import load
 from maskstat.cli.options import (
     fail_if_option,
+    foreign_options,
     format_option,
     iteration_option,
     layer_option,
@@ -28,6 +29,8 @@ __all__ = ["command"]
 
 @click.command("info")
 @click.argument("source", metavar="FILE")
+@foreign_options
+@foreign_options
 @iteration_option
 @layer_option
 @select_option

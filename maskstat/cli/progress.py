@@ -45,6 +45,7 @@ class LineProgress:
 
     def __init__(self, name: str = "") -> None:
         self._name = f"{name}: " if name else ""
+        self._urls: set[str] = set()
 
     def _say(self, text: str) -> None:
         click.echo(f"{self._name}{text}", err=True)
@@ -54,6 +55,13 @@ class LineProgress:
         state = f", {done} there already" if done else ""
         name = "" if self._name else f"{run_id}: "
         self._say(f"{name}{iterations} trainings of {epochs} epochs{state}")
+
+    def download(self, url: str, done: int, total: int | None) -> None:
+        """Name the file when it begins."""
+        if url not in self._urls:
+            self._urls.add(url)
+            size = f" ({total / 1e6:.1f} MB)" if total else ""
+            self._say(f"downloading {url}{size}")
 
     def estimate(self, *, seconds: float) -> None:
         """Say it, unless it is short."""
@@ -122,6 +130,7 @@ class _BarProgress:
     def __init__(self, bars: Any, name: str) -> None:
         self._bars, self._name = bars, name
         self._task: Any = None
+        self._files: dict[str, Any] = {}
         self._iterations = self._epochs = 1
 
     def start(self, *, run_id: str, iterations: int, epochs: int, done: int) -> None:
@@ -129,6 +138,15 @@ class _BarProgress:
         self._iterations, self._epochs = iterations, epochs
         self._task = self._bars.add_task(
             self._name or run_id, total=iterations * epochs, completed=done * epochs, state=""
+        )
+
+    def download(self, url: str, done: int, total: int | None) -> None:
+        """Show a bar of bytes for the file."""
+        if url not in self._files:
+            self._files[url] = self._bars.add_task(url.rpartition("/")[2], total=total, state="")
+        size = f" of {total / 1e6:.1f}" if total else ""
+        self._bars.update(
+            self._files[url], completed=done, total=total, state=f"{done / 1e6:.1f}{size} MB"
         )
 
     def estimate(self, *, seconds: float) -> None:

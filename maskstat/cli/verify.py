@@ -10,7 +10,6 @@ from maskstat.cli.options import (
     output_option,
     overwrite_option,
     quiet_option,
-    sources_argument,
 )
 from maskstat.cli.output import emit
 from maskstat.cli.report import report
@@ -31,7 +30,7 @@ VERIFY_COLUMNS = {
 
 
 @click.command("verify")
-@sources_argument
+@click.argument("sources", nargs=-1, required=True, metavar="FILE...")
 @format_option
 @output_option("Write the rows here.")
 @overwrite_option

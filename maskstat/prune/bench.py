@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from maskstat.errors import InputError, LayoutMismatchError
-from maskstat.prune.engines.engine import Engine
+from maskstat.prune.data.parts import Split, split
+from maskstat.prune.engines.engine import Engine, Replica
 from maskstat.prune.network import Network
 from maskstat.prune.progress import Progress
 from maskstat.prune.recipe import Recipe
@@ -17,7 +17,7 @@ from maskstat.prune.training import Training, record
 from maskstat.prune.workshop import Workshop
 from maskstat.run import Run
 
-__all__ = ["fitted", "train_all"]
+__all__ = ["Bench", "fitted"]
 
 
 def fitted(recipe: Recipe, ticket: Ticket, workshop: Workshop) -> Recipe:
@@ -42,79 +42,89 @@ def fitted(recipe: Recipe, ticket: Ticket, workshop: Workshop) -> Recipe:
     return recipe.replace(input="x".join(map(str, shape)))
 
 
-def train_all(
-    trainings: Sequence[Training],
-    *,
-    surroundings: Mapping[str, Any],
-    publish: Callable[[Sequence[Run]], None],
-    progress: Progress,
-) -> None:
-    """Train, task by task, as many side by side as the engine takes best.
+class Bench:
+    """Where trainings are done: task by task, as many side by side as the engine takes best.
 
     Parameters
     ----------
     trainings
-        What to train.
+        What is to be done.
     surroundings
         ``data_dir``, ``download``, ``device``, as `Workshop` takes them.
-    publish
-        Called with the runs of each pack.
     progress
         Told what happens; an iteration is a training.
-    """
-    groups: dict[object, list[Training]] = {}
-    for training in trainings:
-        groups.setdefault(training.alike, []).append(training)
-    tasks: dict[str, list[list[Training]]] = {}
-    for group in groups.values():
-        tasks.setdefault(group[0].recipe.dataset, []).append(group)
-    bench = _Bench(progress, len(trainings))
-    for alike in tasks.values():
-        workshop = Workshop(**surroundings)  # one a task: its data go with it
-        for note in workshop.dataset(alike[0][0].recipe.dataset).notes:
-            progress.note(note)
-        for group in alike:
-            for runs in bench.work(group, workshop):
-                publish(runs)
 
-
-@dataclass(slots=True)
-class _Bench:
-    """Where trainings are done, one pack after the other.
-
-    Parameters
-    ----------
-    progress
-        Told what happens.
-    total
-        How many trainings there are.
-    done
-        How many of them are done.
+    Raises
+    ------
+    LayoutMismatchError
+        The network that a recipe names is not the ticket's.
+    UsageError
+        A network or engine cannot be had.
     """
 
-    progress: Progress
-    total: int
-    done: int = 0
+    def __init__(
+        self,
+        trainings: Sequence[Training],
+        *,
+        surroundings: Mapping[str, Any],
+        progress: Progress,
+    ) -> None:
+        self._surroundings, self._progress = surroundings, progress
+        self._total, self._done = len(trainings), 0
+        self._tools: dict[object, tuple[Network, Engine]] = {}
+        groups: dict[object, list[Training]] = {}
+        workshop = Workshop(**surroundings)
+        for training in trainings:
+            groups.setdefault(training.alike, []).append(training)
+            if training.network not in self._tools:
+                network = _network(training, workshop)
+                self._tools[training.network] = (
+                    network,
+                    workshop.engine(training.recipe, network),
+                )
+        self._tasks: dict[str, list[list[Training]]] = {}
+        for group in groups.values():
+            group.sort(key=lambda training: training.recipe.seed)  # few splits at a time
+            self._tasks.setdefault(group[0].recipe.dataset, []).append(group)
 
-    def work(self, group: Sequence[Training], workshop: Workshop) -> Iterator[list[Run]]:
-        """Train what is alike, and yield the runs pack by pack."""
-        network = _network(group[0], workshop)
-        engine = workshop.engine(group[0].recipe, network)
-        for start in range(0, len(group), engine.pack):
-            yield self._train(group[start : start + engine.pack], network, engine, workshop)
+    def work(self) -> Iterator[list[Run]]:
+        """Train everything, and yield the runs pack by pack."""
+        self._progress.start(
+            run_id="retrain",
+            iterations=self._total,
+            epochs=max(group[0].epochs for task in self._tasks.values() for group in task),
+            done=0,
+        )
+        for task, groups in self._tasks.items():
+            workshop = Workshop(**self._surroundings)  # one a task: its data go with it
+            for note in workshop.dataset(task).notes:
+                self._progress.note(note)
+            for group in groups:
+                network, engine = self._tools[group[0].network]
+                splits: dict[int, Split] = {}
+                for start in range(0, len(group), engine.pack):
+                    pack = group[start : start + engine.pack]
+                    splits = _splits(pack, workshop, splits)
+                    replicas = [one.replica(splits[one.recipe.seed]) for one in pack]
+                    yield self._train(pack, replicas, network, engine, workshop)
 
     def _train(
-        self, pack: Sequence[Training], network: Network, engine: Engine, workshop: Workshop
+        self,
+        pack: Sequence[Training],
+        replicas: Sequence[Replica],
+        network: Network,
+        engine: Engine,
+        workshop: Workshop,
     ) -> list[Run]:
-        replicas = [one.replica(workshop.split(one.recipe)) for one in pack]
+        """Train side by side, and tell."""
         settings = pack[0].descent
-        if not self.done and settings.epochs:
+        if not self._done and settings.epochs:
             seconds = engine.seconds_per_epoch(replicas, settings=settings) / len(pack)
-            self.progress.estimate(seconds=seconds * settings.epochs * self.total)
+            self._progress.estimate(seconds=seconds * settings.epochs * self._total)
 
         def on_epoch(place: int, epoch: int, train_loss: float, validation_loss: float) -> None:
-            self.progress.epoch(
-                iteration=self.done + place,
+            self._progress.epoch(
+                iteration=self._done + place,
                 epoch=epoch,
                 train_loss=train_loss,
                 validation_loss=validation_loss,
@@ -136,15 +146,33 @@ class _Bench:
             )
             for training, replica, result in zip(pack, replicas, results, strict=True)
         ]
-        self.done += len(runs)
+        self._done += len(runs)
         for run in runs:
             reached = (
                 f"accuracy {run.series['test_accuracy'][1]:.4f} test"
                 if run.status == "complete"
                 else str(run.provenance["failure"]["message"])
             )
-            self.progress.note(f"{run.run_id}: {reached}")
+            self._progress.note(f"{run.run_id}: {reached}")
         return runs
+
+
+def _splits(
+    pack: Sequence[Training], workshop: Workshop, held: Mapping[int, Split]
+) -> dict[int, Split]:
+    """Return the splits of a pack's seeds, those that are held and new ones, and no others."""
+    splits: dict[int, Split] = {}
+    for recipe in (training.recipe for training in pack):
+        if recipe.seed not in splits:
+            splits[recipe.seed] = held.get(recipe.seed) or split(
+                workshop.dataset(recipe.dataset),
+                generator=recipe.streams.generator("split"),
+                shape=workshop.input_shape(recipe),
+                validation=recipe.validation,
+                normalize=recipe.normalize,
+                augment=recipe.augment,
+            )
+    return splits
 
 
 def _network(training: Training, workshop: Workshop) -> Network:

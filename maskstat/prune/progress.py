@@ -14,6 +14,10 @@ class Progress(Protocol):
         """Begin a run of `iterations` trainings, `done` of which are there already."""
         ...
 
+    def download(self, url: str, done: int, total: int | None) -> None:
+        """Report how many bytes of a data set's file are there, and of how many if known."""
+        ...
+
     def estimate(self, *, seconds: float) -> None:
         """Say how long the run will take, from a few steps."""
         ...
@@ -46,6 +50,9 @@ class Silent:
     """A `Progress` that says nothing."""
 
     def start(self, *, run_id: str, iterations: int, epochs: int, done: int) -> None:
+        """Say nothing."""
+
+    def download(self, url: str, done: int, total: int | None) -> None:
         """Say nothing."""
 
     def estimate(self, *, seconds: float) -> None:

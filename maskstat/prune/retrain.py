@@ -305,7 +305,7 @@ def _run(
     progress: Progress,
 ) -> list[Run]:
     """Train what is not there, and return all runs in order."""
-    from maskstat.prune.bench import train_all
+    from maskstat.prune.bench import Bench
 
     runs: dict[str, Run] = {}
     shelf = None
@@ -320,22 +320,15 @@ def _run(
         if runs:
             progress.note(f"skipped: {len(runs)} of {len(trainings)} trainings are there")
     waiting = [one for one in trainings if one.run_id not in runs]
-    if shelf is not None and waiting:
-        shelf.prepare()
-
-    def publish(made: Sequence[Run]) -> None:
-        if shelf is not None:
-            shelf.put(made)
-        runs.update({run.run_id: run for run in made})
-
     if waiting:
-        progress.start(
-            run_id="retrain",
-            iterations=len(waiting),
-            epochs=max(one.epochs for one in waiting),
-            done=0,
-        )
-        train_all(waiting, surroundings=surroundings, publish=publish, progress=progress)
+        bench = Bench(waiting, surroundings=surroundings, progress=progress)
+        if shelf is not None:
+            shelf.prepare()
+        for made in bench.work():
+            if shelf is not None:
+                shelf.put(made)
+            else:
+                runs.update({run.run_id: run for run in made})
     if shelf is not None:
         return [shelf.read(one.run_id) for one in trainings]
     return [runs[one.run_id] for one in trainings]

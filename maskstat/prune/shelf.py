@@ -112,7 +112,7 @@ class Shelf:
 
     def read(self, run_id: str) -> Run:
         """Return a run as it is stored."""
-        return self._file(run_id).stored(run_id)
+        return self._file(run_id).runs[run_id]
 
     def _file(self, run_id: str) -> _File:
         path = self._path if self._one else self._path / f"{run_id}.h5"
@@ -131,13 +131,12 @@ class _File:
         self.runs: dict[str, Run] = {}
         self._overwrite = overwrite
         self._known: str | None = None  # content digest of what was read or published last
-        self._stored: Mapping[str, Run] = {}
         if overwrite or not os.path.lexists(path):
             return
         try:
             with open_archive(path) as archive:
                 self.runs = dict(archive.runs)
-                self._known, self._stored = archive.content_digest, self.runs.copy()
+                self._known = archive.content_digest
         except InputError as error:
             fact = f"it is there and cannot be added to: {error.fact}"
             raise _in_the_way(path, fact) from error
@@ -148,13 +147,8 @@ class _File:
         """Write all runs, in place of nothing but what this process knows."""
         replace = self._overwrite if self._known is None else self._is_there_still()
         self._known = write(self.path, list(self.runs.values()), overwrite=replace)
-        self._stored = {}
-
-    def stored(self, run_id: str) -> Run:
-        """Return a run as it is in the file."""
-        if run_id not in self._stored:
-            self._stored = dict(open_archive(self.path).runs)
-        return self._stored[run_id]
+        with open_archive(self.path) as archive:
+            self.runs = dict(archive.runs)  # what is stored need not stay in memory
 
     def _is_there_still(self) -> bool:
         """Return False if nothing is there any more; raise if something else is."""

@@ -172,7 +172,8 @@ class Ticket:
         while node and "layer" not in node and node.get("inputs"):
             node = nodes.get(node["inputs"][0], {})
         layout = self.run.layout
-        shapes = {x.name: x.shape for x in (*layout.layers, *layout.others)}
+        shapes = {layer.name: layer.shape for layer in layout.layers}
+        shapes |= {other.name: other.shape for other in layout.others}
         shape = shapes.get(str(node.get("layer")), ())
         return shape[0] if shape else None
 

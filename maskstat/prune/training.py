@@ -90,6 +90,12 @@ class Training:
         return json.dumps(settings, sort_keys=True), layout.layers, layout.others
 
     @property
+    def network(self) -> tuple[object, ...]:
+        """What decides the network and the engine that trains it."""
+        recipe, layout = self.recipe, self.ticket.run.layout
+        return recipe.model, recipe.input, recipe.engine, layout.layers, layout.others
+
+    @property
     def descent(self) -> Settings:
         """How the weights are trained."""
         recipe = self.recipe

@@ -123,6 +123,9 @@ class _Teller:
     def start(self, **given: Any) -> None:
         self._told.put((self._name, "start", given))
 
+    def download(self, url: str, done: int, total: int | None) -> None:
+        self._told.put((self._name, "download", {"url": url, "done": done, "total": total}))
+
     def estimate(self, **given: Any) -> None:
         self._told.put((self._name, "estimate", given))
 

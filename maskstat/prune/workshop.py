@@ -50,10 +50,15 @@ class Workshop:
         self._datasets: dict[str, Dataset] = {}
         self._splits: dict[tuple[Any, ...], Split] = {}
 
-    def dataset(self, name: str) -> Dataset:
+    def dataset(self, name: str, *, progress: Progress | None = None) -> Dataset:
         """Load a data set, once."""
         if name not in self._datasets:
-            self._datasets[name] = load(name, data_dir=self._data_dir, download=self._download)
+            self._datasets[name] = load(
+                name,
+                data_dir=self._data_dir,
+                download=self._download,
+                progress=progress.download if progress else None,
+            )
         return self._datasets[name]
 
     def input_shape(self, recipe: Recipe) -> tuple[int, int, int]:
@@ -128,7 +133,8 @@ class Workshop:
         UsageError
             The recipe names something that is not there, or asks for what cannot be done.
         """
-        dataset, parts = self.dataset(recipe.dataset), self.split(recipe)
+        dataset = self.dataset(recipe.dataset, progress=progress)
+        parts = self.split(recipe)
         network, warnings = self.network(recipe)
         pruning = pruning_for(recipe, network.layout)
         engine = self.engine(recipe, network)

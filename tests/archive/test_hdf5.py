@@ -13,7 +13,7 @@ from h5py import h5d, h5p, h5s, h5t
 
 from maskstat.archive.hdf5 import Group, HdfFile
 from maskstat.archive.hdf5_blocks import Ledger
-from maskstat.archive.source import open_source
+from maskstat.archive.source import Source, open_source
 from maskstat.errors import CorruptArchiveError, MaskstatError
 
 LIMIT = 100_000
@@ -161,6 +161,12 @@ def test_an_attribute_too_short_for_its_extents(path: Path, image: bytes) -> Non
         hdf.numbers(first._replace(kind="i8", n_bytes=8, data=b"1234567"), "x")
 
 
+def read_all(source: Source) -> None:
+    hdf = HdfFile(source, Ledger(source.size))
+    for _, _, (_, stored) in walk(hdf, hdf.root(LIMIT)[0]):
+        hdf.chunks(stored, "d")
+
+
 def test_cut_anywhere_it_is_refused(path: Path) -> None:
     with new(path) as file:
         for i in range(60):
@@ -171,7 +177,5 @@ def test_cut_anywhere_it_is_refused(path: Path) -> None:
     for length in range(48, len(image), 97):
         source = open_source(image[:length])
         with pytest.raises(MaskstatError):
-            hdf = HdfFile(source, Ledger(length))
-            for _, _, (_, stored) in walk(hdf, hdf.root(LIMIT)[0]):
-                hdf.chunks(stored, "d")
+            read_all(source)
     assert whole == ["d"]

@@ -48,7 +48,7 @@ def device(path: Path, canaries: Path) -> None:
     path.symlink_to("/dev/zero")
 
 
-@place("no-such-file", "link-to-itself")
+@place("read-failed", "link-to-itself")
 def loop(path: Path, canaries: Path) -> None:
     path.symlink_to(path)
 

@@ -8,7 +8,18 @@ from typing import Any
 
 import h5py
 import numpy as np
-from hazard import RUN, alter, blocks, default_image, edit, mended, with_field
+from hazard import (
+    RUN,
+    alter,
+    blocks,
+    changed,
+    default_image,
+    edit,
+    fields,
+    mended,
+    place,
+    with_field,
+)
 
 
 @edit("unsafe-link", "soft-link")
@@ -40,10 +51,16 @@ def external_runs(file: h5py.File, canaries: Path) -> None:
     file["runs"] = h5py.ExternalLink(str(canaries / "canary.h5"), "/group")
 
 
-@alter("unsafe-link", "user-defined-link")
-def user_defined(image: bytes) -> bytes:
-    """The flags of a link changed to say that a type follows, its name's length being one."""
-    return with_field("link: flags", 8)
+@place("unsafe-link", "user-defined-link")
+def user_defined(path: Path, canaries: Path) -> None:
+    """An external link whose type was changed to one that a program may register."""
+    path.write_bytes(default_image())
+    with h5py.File(path, "r+", libver=("v110", "v110")) as file:
+        file["runs"]["b"] = h5py.ExternalLink(str(canaries / "canary.h5"), "/group")
+    image = path.read_bytes()
+    found = next(f for f in fields(image) if f.name == "link: type or length" and
+                 image[f.at] == 64 and image[f.at - 1] & 8)  # fmt: skip
+    path.write_bytes(changed(image, found, 100))
 
 
 @edit("unsafe-alias", "second-name")

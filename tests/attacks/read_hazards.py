@@ -52,7 +52,7 @@ def main(folder: Path) -> list[dict[str, object]]:
     (folder / "canaries" / "canary.bin").read_bytes()
     assert watch.opened(), "the watch does not see what it should"
     found: list[dict[str, object]] = []
-    with Judge(default_image()) as judge:
+    with Judge(default_image(), measure=True) as judge:
         for hazard in HAZARDS.values():
             began = time.monotonic()
             verdict = judge.verdict(str(folder / f"{hazard.name}.h5"))

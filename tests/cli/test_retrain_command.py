@@ -1,5 +1,10 @@
 """``maskstat retrain``: tickets in, a table out, and one status for each way it can end."""
 
+import re
+import shlex
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
 import maskstat
@@ -74,7 +79,8 @@ def test_options_reach_the_training(run_cli, folder, here):
         (["--seed", "4-1"], 2, "[bad-value]"),
         (["--seed", "x"], 2, "[bad-value]"),
         (["--seed", "0-99999999999"], 2, "[bad-value]"),
-        (["--model", "lenet5x5"], 3, "[layout-mismatch]"),
+        (["--model", "lenet5x5"], 2, "[wrong-input-size]"),
+        (["--set", "data.input=1x28x28"], 3, "[layout-mismatch]"),
         (["--iteration", "9"], 3, "[no-such-iteration]"),
         (["-o", "-"], 2, "[bad-output]"),
         (["-o", "/nowhere/x.h5"], 4, "[no-such-folder]"),
@@ -86,7 +92,7 @@ def test_bad_options(run_cli, folder, here, options, status, fact):
     assert result.stdout == ""
     assert result.stderr.count("Error") == 1
     assert fact in result.stderr
-    assert not list(here.rglob("*.h5"))
+    assert not list(here.iterdir())
 
 
 def test_a_ticket_without_a_start_is_named(run_cli, archives, make_run, tmp_path):
@@ -128,8 +134,17 @@ def test_a_failure_is_an_empty_cell_and_status_5(run_cli, rows_of, folder, here)
     assert "failed" in table.stdout
 
 
+def test_the_documented_commands_run(run_cli, here):
+    page = (Path(__file__).parents[2] / "docs" / "retrain.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"^```console\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
+    for line in block.splitlines():
+        _, command, *words = shlex.split(line)
+        fast = ("--iterations", "2", "--epochs", "1") if command == "prune" else ()
+        done = run_cli(command, *words, *fast)
+        assert done.exit_code == 0, done.stderr
+    assert len(list((here / "initial").iterdir())) == 3
+
+
 def replace_layout(run, other):
     """Give a run the other's biases' places."""
-    from dataclasses import replace
-
     return replace(run, layout=other.layout)

@@ -245,7 +245,7 @@ def test_every_augmented_image_is_a_crop_and_all_crops_occur():
     zero = (0 - torch.tensor(done.mean)) / torch.tensor(done.std)
     images, draws = everything(parts.train), generator(5)
     seen = set()
-    for _ in range(150):
+    for _ in range(100):
         for image, out in zip(images, everything(parts.train, generator=draws), strict=True):
             fits = {
                 (flip, down, right)

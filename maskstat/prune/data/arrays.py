@@ -56,10 +56,10 @@ def from_npz(name: str, *, data_dir: str | os.PathLike[str] | None) -> Dataset:
             hint=f"numpy.savez({path or name!r}, {', '.join(f'{n}=...' for n in _NAMES)})",
         )
     place = str(path)
+    if not zipfile.is_zipfile(path):
+        raise lie("it is no .npz file", place=place, hint=_HINT)
     try:
-        with np.load(path, allow_pickle=False) as stored:
-            if not isinstance(stored, np.lib.npyio.NpzFile):
-                raise lie("it is no .npz file", place=place, hint=_HINT)
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             _demand(stored.files, place)
             arrays = {key: stored[key] for key in _NAMES}
     except InputError:

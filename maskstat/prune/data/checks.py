@@ -71,14 +71,14 @@ def checked(
             raise lie(
                 f"labels are {labels.dtype} {labels.shape}, not int64 (n,)", place=place, hint=hint
             )
+        if not images.size:
+            raise lie(f"there are no images: {images.shape}", place=place, hint=hint)
         if len(images) != len(labels):
             raise lie(
                 f"there are {len(images):,} images and {len(labels):,} labels",
                 place=place,
                 hint=hint,
             )
-        if not images.size:
-            raise lie(f"there are no images: {images.shape}", place=place, hint=hint)
         worst = int(labels.min()) if labels.min() < 0 else int(labels.max())
         if not 0 <= worst < limit:
             known = f"classes are 0 to {classes - 1}" if classes else "classes are counted from 0"

@@ -55,8 +55,8 @@ def difference(name: str, path: Path, content: bytes = b"") -> str | None:
     if expected := published.get(path.name):
         return _unequal(path, "MD5", md5, expected)
     return (
-        f"{path.name}: cannot be told from the published {name}: no checksum is published for a "
-        f"file of this name; its MD5 is {md5}"
+        f"{path.name}: cannot be compared with the published {name}: no checksum is published "
+        f"for a file of this name; its MD5 is {md5}"
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -14,7 +14,7 @@ from torch.nn.modules.utils import _pair
 
 from maskstat.prune.network import Network
 
-__all__ = ["Chain", "Conv", "Flatten", "Linear", "MaxPool", "ReLU", "Step", "chain_of"]
+__all__ = ["Chain", "Conv", "Linear", "MaxPool", "ReLU", "chain_of"]
 
 Pair: TypeAlias = tuple[int, int]
 
@@ -54,25 +54,20 @@ class ReLU:
     """Negative values become 0."""
 
 
-@dataclass(frozen=True, slots=True)
-class Flatten:
-    """Each image becomes a vector."""
-
-
-Step: TypeAlias = Conv | Linear | MaxPool | ReLU | Flatten
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chain:
     """The steps of a network, in order, from images to logits.
 
     Parameters
     ----------
-    steps
-        What is done one after the other.
+    features
+        What is done to images, before they become vectors.
+    head
+        What is done to vectors.
     """
 
-    steps: tuple[Step, ...]
+    features: tuple[Conv | MaxPool | ReLU, ...]
+    head: tuple[Linear | ReLU, ...]
 
 
 _RELUS = (nn.ReLU, functional.relu, torch.relu, "relu")
@@ -100,7 +95,7 @@ def chain_of(network: Network) -> Chain | str:
     """
     try:
         _check_tensors(network)
-        return Chain(steps=_steps(network))
+        return _chain(network)
     except _UnfitError as unfit:
         return str(unfit)
 
@@ -120,29 +115,38 @@ def _check_tensors(network: Network) -> None:
             raise _UnfitError(f"'{name}' is frozen")
 
 
-def _steps(network: Network) -> tuple[Step, ...]:
+def _chain(network: Network) -> Chain:
     """Read the traced graph, from the input to the output."""
     graph = network.layout.graph
     if not graph:
         raise _UnfitError("its graph is not known")
     nodes, children = _traced(network.module), dict(network.module.named_modules())
-    steps: list[Step] = []
+    features: list[Conv | MaxPool | ReLU] = []
+    head: list[Linear | ReLU] = []
     flat = False
-    for previous, described in zip([None, *graph], [*graph, None], strict=True):
-        if described is None:
-            break
+    for previous, described in zip([None, *graph], graph, strict=False):
+        name, op = described["name"], described["op"]
         _check_place(previous, described)
-        node = nodes.get(described["name"])
-        if node is None:
-            raise _UnfitError(f"'{described['name']}' is not in its graph when it trains")
-        if described["op"] in ("input", "output"):
+        if name not in nodes:
+            raise _UnfitError(f"'{name}' is not in its graph when it trains")
+        if op in ("input", "output"):
             continue
-        step = _step(node, described["op"], children)
-        _check_shape(step, described, flat)
-        flat = flat or isinstance(step, Flatten)
-        steps += [] if step is None else [step]
-    _check_whole(steps, network.module)
-    return tuple(steps)
+        if op == "flatten":
+            flat = True
+            continue
+        step = _step(nodes[name], children)
+        if isinstance(step, ReLU):
+            (head if flat else features).append(step)  # type: ignore[attr-defined]
+        elif isinstance(step, Linear) and flat:
+            head.append(step)
+        elif isinstance(step, Conv | MaxPool) and not flat:
+            features.append(step)
+        elif step is not None:
+            raise _UnfitError(f"'{name}' works on another shape than is usual")
+    if not flat:
+        raise _UnfitError("what comes out are not vectors")
+    _check_use([*features, *head], network.module)
+    return Chain(features=tuple(features), head=tuple(head))
 
 
 def _traced(module: nn.Module) -> dict[str, fx.Node]:
@@ -175,7 +179,9 @@ def _check_place(previous: Mapping[str, Any] | None, described: Mapping[str, Any
         raise _UnfitError(f"it has branches, at '{name}'")
 
 
-def _step(node: fx.Node, op: str, children: Mapping[str, nn.Module]) -> Step | None:
+def _step(
+    node: fx.Node, children: Mapping[str, nn.Module]
+) -> Conv | Linear | MaxPool | ReLU | None:
     """Describe a node; None for one that changes nothing."""
     child = children[str(node.target)] if node.op == "call_module" else None
     kind: Any = type(child) if child is not None else node.target
@@ -185,8 +191,6 @@ def _step(node: fx.Node, op: str, children: Mapping[str, nn.Module]) -> Step | N
         return ReLU()
     if kind in _POOLS:
         return _pool(node, child)
-    if op == "flatten":
-        return Flatten()
     if kind is nn.Identity:
         return None
     raise _UnfitError(f"it has a step that is no part of a chain: '{node.name}' ({_named(kind)})")
@@ -232,17 +236,8 @@ def _pool(node: fx.Node, child: nn.Module | None) -> MaxPool:
     )
 
 
-def _check_shape(step: Step | None, described: Mapping[str, Any], flat: bool) -> None:
-    """Make sure that vectors and images each go where they belong."""
-    takes_images = isinstance(step, Conv | MaxPool)
-    if (takes_images and flat) or (isinstance(step, Linear) and not flat):
-        raise _UnfitError(f"'{described['name']}' works on another shape than is usual")
-
-
-def _check_whole(steps: list[Step], module: nn.Module) -> None:
-    """Make sure that every tensor is used, and used once, and that logits come out."""
-    if not any(isinstance(step, Flatten) for step in steps):
-        raise _UnfitError("what comes out are not vectors")
+def _check_use(steps: Sequence[object], module: nn.Module) -> None:
+    """Make sure that every tensor is used, and used once."""
     used = [
         name
         for step in steps

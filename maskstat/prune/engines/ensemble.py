@@ -27,6 +27,7 @@ from maskstat.prune.engines.engine import (
     non_finite,
     without_pruned,
 )
+from maskstat.prune.engines.features import Features
 from maskstat.prune.engines.feed import Feed, PartName
 from maskstat.prune.engines.pack import Pack
 from maskstat.prune.network import Network, State
@@ -51,15 +52,16 @@ class EnsembleEngine:
 
     Notes
     -----
-    All replicas of a call have parts of the same lengths. A replica alone is trained twice, since
-    torch takes other kernels for one than for many.
+    All replicas of a call have parts of the same lengths. Of an odd number the last is trained
+    twice: see `Features`.
     """
 
     name = "ensemble"
     pack = 8
 
     def __init__(self, network: Network, chain: Chain, *, device: str = "cpu") -> None:
-        self._layout, self._chain, self._device = network.layout, chain, Device(device)
+        self._layout, self._device = network.layout, Device(device)
+        self._features, self._head = Features(chain.features), chain.head
 
     def train(
         self, replicas: Sequence[Replica], *, settings: Settings, on_epoch: EpochCallback
@@ -77,8 +79,8 @@ class EnsembleEngine:
         lengths = {_lengths(replica.split) for replica in replicas}
         if len(lengths) > 1:
             raise ValueError(f"replicas of one pack have parts of different lengths: {lengths}")
-        several = list(replicas) if len(replicas) > 1 else [replicas[0]] * 2
-        pack = Pack(self._chain, self._layout, several, device=self._device.name)
+        several = [*replicas, replicas[-1]] if len(replicas) % 2 else list(replicas)
+        pack = Pack(self._features, self._head, self._layout, several, device=self._device.name)
         feed = Feed(several, self._device, batch_size=settings.batch_size)
         return _Training(replicas, settings, pack, feed, self._device)
 

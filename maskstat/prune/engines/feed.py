@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Literal, TypeAlias
 
@@ -14,6 +15,9 @@ from maskstat.prune.engines.engine import Replica
 __all__ = ["Feed", "PartName"]
 
 PartName: TypeAlias = Literal["validation", "test"]
+
+_CHUNK = 1 << 20
+"""Bytes of images that are gathered at once."""
 
 
 class Feed:
@@ -30,38 +34,40 @@ class Feed:
 
     Notes
     -----
-    Every replica's images are copied into a batch of the shape (batch, height, width, R,
-    channels), also where they are the same: a kernel that shared them would add in another order.
+    Every replica has images of its own in a batch, also where they are the same: kernels that
+    share them would add in another order.
     """
 
     def __init__(self, replicas: Sequence[Replica], device: Device, *, batch_size: int) -> None:
         self._replicas, self._device, self._batch_size = replicas, device, batch_size
 
     def training(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Gather the batches of an epoch: images, and labels (R, batch)."""
-        feeds: dict[object, _Shuffled] = {}
-        places = []
-        for replica in self._replicas:
-            key = _sameness(replica, epoch)
-            if key not in feeds:
-                feeds[key] = _Shuffled(replica, epoch, self._device)
-            places.append(feeds[key])
-        distinct = list(feeds.values())
-        rows = [distinct.index(feed) for feed in places]
-        n = len(self._replicas[0].split.train)
-        for start in range(0, n, self._batch_size):
-            batches = [feed.batch(slice(start, start + self._batch_size)) for feed in distinct]
-            yield _joined(batches, rows)
+        """Gather the batches of an epoch: images (R, batch, ...) and labels (R, batch)."""
+        distinct: dict[object, _Shuffled] = {}
+        keys = [_sameness(replica, epoch) for replica in self._replicas]
+        for key, replica in zip(keys, self._replicas, strict=True):
+            if key not in distinct:
+                distinct[key] = _Shuffled(replica, epoch, self._device)
+        n, size = len(self._replicas[0].split.train), self._batch_size
+        at_once = size * self._steps_at_once()
+        for start in range(0, n, at_once):
+            chunk = {key: feed.gather(start, at_once) for key, feed in distinct.items()}
+            images, labels = _joined([chunk[key] for key in keys])
+            yield from zip(images.split(size, 1), labels.split(size, 1), strict=True)
+
+    def _steps_at_once(self) -> int:
+        """Return for how many steps examples are gathered at once: what the cache has room for."""
+        pixels = math.prod(self._replicas[0].split.preprocessing.shape)
+        return max(1, _CHUNK // (4 * pixels * self._batch_size * len(self._replicas)))
 
     def evaluation(self, name: PartName, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Gather all examples of each replica's part, in order."""
         parts = [getattr(replica.split, name) for replica in self._replicas]
-        distinct = list({id(part): part for part in parts}.values())
-        rows = [next(i for i, p in enumerate(distinct) if p is part) for part in parts]
-        here = [self._device.part(part) for part in distinct]
-        for index in torch.split(torch.arange(len(parts[0]), device=self._device.name), batch_size):
-            batches = [(p.inputs(index), p.labels.index_select(0, index)) for p in here]
-            yield _joined(batches, rows)
+        here = [self._device.part(part) for part in parts]
+        everything = torch.arange(len(parts[0]), device=self._device.name)
+        for index in torch.split(everything, batch_size):
+            gathered = {id(p): (p.inputs(index), p.labels[index]) for p in set(here)}
+            yield _joined([gathered[id(part)] for part in here])
 
 
 class _Shuffled:
@@ -72,10 +78,11 @@ class _Shuffled:
         self._order = replica.draws.order(epoch, len(self._part)).to(device.name)
         self._augment = replica.draws.generator("augment", epoch)
 
-    def batch(self, place: slice) -> tuple[Tensor, Tensor]:
-        index = self._order[place]
+    def gather(self, start: int, n: int) -> tuple[Tensor, Tensor]:
+        """Gather the next n examples."""
+        index = self._order[start : start + n]
         images = self._part.inputs(index, generator=self._augment)
-        return images, self._part.labels.index_select(0, index)
+        return images, self._part.labels[index]
 
 
 def _sameness(replica: Replica, epoch: int) -> object:
@@ -87,16 +94,9 @@ def _sameness(replica: Replica, epoch: int) -> object:
     return (id(replica.split.train), *seeds)
 
 
-def _joined(batches: Sequence[tuple[Tensor, Tensor]], rows: Sequence[int]) -> tuple[Tensor, Tensor]:
-    """Lay the replicas' batches beside each other, replica r's being that of rows[r]."""
-    images = torch.stack([images for images, _ in batches], 1)  # batch, replica, channels, ...
-    labels = torch.stack([labels for _, labels in batches])
-    images = images.permute(0, 3, 4, 1, 2)
-    if list(rows) != list(range(len(batches))):
-        if len(batches) == 1:
-            images = images.expand(-1, -1, -1, len(rows), -1)
-            labels = labels.expand(len(rows), -1)
-        else:
-            chosen = torch.tensor(rows, device=labels.device)
-            images, labels = images.index_select(3, chosen), labels.index_select(0, chosen)
-    return images.contiguous(), labels
+def _joined(batches: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+    """Stack the replicas' batches; one that all share is not copied."""
+    if all(images is batches[0][0] for images, _ in batches):
+        images, labels = batches[0]
+        return images.expand(len(batches), *images.shape), labels.expand(len(batches), -1)
+    return torch.stack([b[0] for b in batches]), torch.stack([b[1] for b in batches])

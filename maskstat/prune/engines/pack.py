@@ -6,24 +6,31 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn.functional import conv2d, max_pool2d
+from torch.nn.functional import pad
 
 from maskstat.layout import Layer, Layout, Parameter
-from maskstat.prune.engines.chain import Chain, Conv, Flatten, Linear, MaxPool, ReLU, Step
+from maskstat.prune.engines.chain import Linear, ReLU
 from maskstat.prune.engines.engine import Replica
+from maskstat.prune.engines.features import Features
 from maskstat.prune.network import State
 
 __all__ = ["Pack"]
 
+_ALIGNED = 16
+"""Values in a cache line, 64 bytes."""
+
 
 class Pack:
-    """R replicas of a chain, R of at least 2.
+    """An even number R of replicas of a chain.
 
     Parameters
     ----------
-    chain
-        What each of them does.
+    features
+        What all replicas do to images.
+    head
+        What each does to vectors.
     layout
         Where each tensor lies in a state.
     replicas
@@ -40,77 +47,79 @@ class Pack:
 
     Notes
     -----
-    A convolution of all replicas is one with R groups, a linear layer a batched product. In either
-    a replica's sums are its own, taken in an order that depends on neither R nor its place: so
-    its bits are the same in every company. That is not so with R = 1, for which torch has other
-    kernels.
+    A replica's bits have to be the same in every company. What decides them is the order in which
+    the kernels add, which depends on shapes and, in matrix products, on addresses within a cache
+    line, but never on values. So in linear layers, batched matrix products, inputs and outputs are
+    padded with zeros to whole cache lines. Padding stays 0 in training: neither values nor
+    gradients get there. For convolutions see `Features`.
     """
 
     def __init__(
-        self, chain: Chain, layout: Layout, replicas: Sequence[Replica], *, device: str
+        self,
+        features: Features,
+        head: Sequence[Linear | ReLU],
+        layout: Layout,
+        replicas: Sequence[Replica],
+        *,
+        device: str,
     ) -> None:
-        self._steps, self._layout = _pooled_first(chain.steps), layout
         self.size = len(replicas)
+        self._features, self._head, self._layout, self._device = features, head, layout, device
+        linear = [step for step in head if isinstance(step, Linear)]
+        self._padded = {name for step in linear for name in (step.weight, step.bias)}
         weights = np.stack([replica.start.weights for replica in replicas])
         others = np.stack([replica.start.others for replica in replicas])
         kept = np.stack([replica.kept for replica in replicas]).astype(np.float32)
-        stacked = {place.name: _columns(weights, place) for place in layout.layers}
-        stacked |= {place.name: _columns(others, place) for place in layout.others}
-        self.parameters = {
-            name: tensor.to(device).requires_grad_() for name, tensor in stacked.items()
-        }
+        stacked = {place.name: self._stacked(weights, place) for place in layout.layers}
+        stacked |= {place.name: self._stacked(others, place) for place in layout.others}
+        self.parameters = {name: tensor.requires_grad_() for name, tensor in stacked.items()}
         self.masked = [self.parameters[layer.name] for layer in layout.layers]
-        self.factors = [_columns(kept, layer).to(device) for layer in layout.layers]
+        self.factors = [self._stacked(kept, layer) for layer in layout.layers]
+        shapes = {place.name: place.shape for place in (*layout.layers, *layout.others)}
+        self._classes = shapes[linear[-1].weight][0] if linear else None
+
+    def _stacked(self, rows: NDArray[np.float32], place: Layer | Parameter) -> Tensor:
+        """Copy one tensor of all replicas from their flat vectors, (R, n)."""
+        start = place.weight_offset if isinstance(place, Layer) else place.offset
+        columns = rows[:, start : start + place.size].reshape(self.size, *place.shape)
+        room = place.shape
+        if place.name in self._padded:
+            room = tuple(_aligned(n) for n in room)
+        stacked = torch.zeros(self.size, *room, device=self._device)
+        stacked[_inner(place)] = torch.from_numpy(columns).to(self._device)
+        return stacked
+
+    def states(self) -> list[State]:
+        """Return a copy of each replica's values."""
+        weights, others = self._rows(self._layout.layers), self._rows(self._layout.others)
+        return [State(weights=w, others=o) for w, o in zip(weights, others, strict=True)]
+
+    def _rows(self, places: Sequence[Layer | Parameter]) -> NDArray[np.float32]:
+        rows = np.empty((self.size, sum(place.size for place in places)), np.float32)
+        end = 0
+        for place in places:
+            start, end = end, end + place.size
+            inner = self.parameters[place.name].detach()[_inner(place)].cpu()
+            rows[:, start:end] = inner.reshape(self.size, -1).numpy()
+        return rows
 
     def logits(self, images: Tensor) -> Tensor:
         """Run all replicas.
 
         Parameters
         ----------
-        images : float32 (batch, height, width, R, channels)
+        images : float32 (R, batch, channels, height, width)
             Each replica's own.
 
         Returns
         -------
         float32 (R, batch, n_classes)
         """
-        x = images.flatten(3).permute(0, 3, 1, 2)  # without copying: channels_last
-        for step in self._steps:
-            x = self._taken(step, x)
-        return x
-
-    def _taken(self, step: Step, x: Tensor) -> Tensor:
-        match step:
-            case Conv():
-                return self._conv(step, x)
-            case Linear():
-                return self._linear(step, x)
-            case ReLU():
-                return torch.relu(x)
-            case MaxPool():
-                windows = (step.kernel, step.stride, step.padding, step.dilation)
-                return max_pool2d(x, *windows, ceil_mode=step.ceil_mode)
-            case Flatten():
-                return x.reshape(len(x), self.size, -1).transpose(0, 1)
-
-    def _conv(self, conv: Conv, x: Tensor) -> Tensor:
-        weight = self.parameters[conv.weight]
-        groups = self.size
-        if weight.shape[2] == 1:
-            # One channel a replica: with a copy of it for every output, groups have one channel
-            # in and one out, for which there are kernels three times as fast.
-            groups *= weight.shape[1]
-            x = x.permute(0, 2, 3, 1).unsqueeze(-1).expand(-1, -1, -1, -1, weight.shape[1])
-            x = x.flatten(3).permute(0, 3, 1, 2)
-        return conv2d(
-            x,
-            weight.flatten(0, 1),
-            None if conv.bias is None else self.parameters[conv.bias].flatten(),
-            stride=conv.stride,
-            padding=conv.padding,
-            dilation=conv.dilation,
-            groups=groups,
-        )
+        x = self._features(images, self.parameters)
+        x = pad(x, (0, _aligned(x.shape[2]) - x.shape[2]))
+        for step in self._head:
+            x = torch.relu(x) if isinstance(step, ReLU) else self._linear(step, x)
+        return x[..., : self._classes]
 
     def _linear(self, linear: Linear, x: Tensor) -> Tensor:
         weight = self.parameters[linear.weight].transpose(1, 2)
@@ -118,34 +127,12 @@ class Pack:
             return torch.bmm(x, weight)
         return torch.baddbmm(self.parameters[linear.bias].unsqueeze(1), x, weight)
 
-    def states(self) -> list[State]:
-        """Return a copy of each replica's values."""
-        weights = self._rows(self._layout.layers)
-        others = self._rows(self._layout.others)
-        return [State(weights=weights[r], others=others[r]) for r in range(self.size)]
 
-    def _rows(
-        self, places: Sequence[Layer | Parameter]
-    ) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
-        tensors = [self.parameters[p.name].detach().cpu().reshape(self.size, -1) for p in places]
-        return torch.cat(tensors, 1).numpy() if tensors else np.zeros((self.size, 0), np.float32)
+def _aligned(n: int) -> int:
+    """Round up to whole cache lines."""
+    return -(-n // _ALIGNED) * _ALIGNED
 
 
-def _columns(rows: np.ndarray, place: Layer | Parameter) -> Tensor:
-    """Copy one tensor of all replicas from their flat vectors, (R, n)."""
-    start = place.weight_offset if isinstance(place, Layer) else place.offset
-    columns = rows[:, start : start + place.size]
-    return torch.from_numpy(columns.reshape(len(rows), *place.shape).copy())
-
-
-def _pooled_first(steps: Sequence[Step]) -> list[Step]:
-    """Let pooling come before a ReLU, which then has a quarter of the work.
-
-    The largest of the positive parts is the positive part of the largest, and the gradient takes
-    the same way: not a bit changes.
-    """
-    order = list(steps)
-    for place in range(len(order) - 1, 0, -1):
-        if isinstance(order[place], MaxPool) and isinstance(order[place - 1], ReLU):
-            order[place - 1 : place + 1] = order[place], order[place - 1]
-    return order
+def _inner(place: Layer | Parameter) -> tuple[slice, ...]:
+    """Return where a tensor lies in its stacked and padded form."""
+    return (slice(None), *(slice(n) for n in place.shape))
