@@ -31,6 +31,7 @@ COMMANDS = {
     "info": "Show what a run holds: layers, sparsity, accuracy, where it comes from.",
     "list": "List the runs in archives.",
     "verify": "Check everything about archives that can be checked.",
+    "upgrade": "Bring archives to the current version of the format.",
     "plot": "Draw a figure from archives.",
 }
 """Command name to its first line of help; the module of a command has its name."""

@@ -30,7 +30,6 @@ __all__ = ["command"]
 @click.command("info")
 @click.argument("source", metavar="FILE")
 @foreign_options
-@foreign_options
 @iteration_option
 @layer_option
 @select_option

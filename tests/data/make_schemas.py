@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import maskstat
+from maskstat.cli.upgrade import UPGRADE_COLUMNS
 from maskstat.cli.verify import VERIFY_COLUMNS
 from maskstat.prune.retraining import RETRAIN_COLUMNS
 from maskstat.stats.compare import COMPARE_COLUMNS
@@ -36,6 +37,7 @@ SCHEMAS = {
     "maskstat.retrain/1": RETRAIN_COLUMNS,
     "maskstat.pattern/1": PATTERN_COLUMNS,
     "maskstat.summary/1": SUMMARY_COLUMNS,
+    "maskstat.upgrade/1": UPGRADE_COLUMNS,
     "maskstat.verify/1": VERIFY_COLUMNS,
     "maskstat.weights/1": WEIGHT_COLUMNS,
     "maskstat.weights-histogram/1": BIN_COLUMNS,

@@ -136,7 +136,7 @@ def _chain(network: Network) -> Chain:
             continue
         step = _step(nodes[name], children)
         if isinstance(step, ReLU):
-            (head if flat else features).append(step)  # type: ignore[attr-defined]
+            (head if flat else features).append(step)
         elif isinstance(step, Linear) and flat:
             head.append(step)
         elif isinstance(step, Conv | MaxPool) and not flat:

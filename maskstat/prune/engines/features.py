@@ -71,8 +71,8 @@ class Features:
         self, images: Tensor, parameters: Mapping[str, Tensor], width: int
     ) -> Iterator[list[Tensor]]:
         """Yield the maps after every step, for one group of replicas after the other."""
-        parts = {name: parameters[name].split(width) for name in self._names}
-        for place, some in enumerate(images.split(width)):
+        parts = {name: torch.split(parameters[name], width) for name in self._names}
+        for place, some in enumerate(torch.split(images, width)):
             yield self._maps(some, {name: part[place] for name, part in parts.items()})
 
     def _maps(self, images: Tensor, parameters: Mapping[str, Tensor]) -> list[Tensor]:
@@ -162,7 +162,8 @@ def _convolved(conv: Conv, x: Tensor, parameters: Mapping[str, Tensor]) -> Tenso
 
 def _by_replica(maps: Tensor, width: int) -> Tensor:
     """Turn (batch, replicas * channels, ...) into (replicas, batch, channels, ...)."""
-    return maps.unflatten(1, (width, -1)).transpose(0, 1)
+    batch, _, height, breadth = maps.shape
+    return maps.view(batch, width, -1, height, breadth).transpose(0, 1)
 
 
 def _pooled_first(steps: Sequence[_Step]) -> list[_Step]:

@@ -75,8 +75,7 @@ class Pack:
         self.parameters = {name: tensor.requires_grad_() for name, tensor in stacked.items()}
         self.masked = [self.parameters[layer.name] for layer in layout.layers]
         self.factors = [self._stacked(kept, layer) for layer in layout.layers]
-        shapes = {place.name: place.shape for place in (*layout.layers, *layout.others)}
-        self._classes = shapes[linear[-1].weight][0] if linear else None
+        self._classes = network_outputs(layout, linear[-1].weight) if linear else None
 
     def _stacked(self, rows: NDArray[np.float32], place: Layer | Parameter) -> Tensor:
         """Copy one tensor of all replicas from their flat vectors, (R, n)."""
