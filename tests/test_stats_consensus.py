@@ -125,3 +125,15 @@ def test_parents_with_other_biases_leave_no_initial_weights():
     ]
     assert not consensus(*biased).to_run().weights
     assert consensus(biased[0], replace(biased[0], digest="c")).to_run().others
+
+
+def test_a_ticket_knows_the_settings_that_its_parents_share():
+    def parent(name, seed, *, recipe=True):
+        settings = {"model": "lenet", "random": {"seed": seed, "vary": []}, "train": {"lr": 0.1}}
+        mask = Mask.from_arrays({"fc": [1, 0, 1, seed % 2]})
+        return Run.from_masks(name, [mask], provenance={"recipe": settings} if recipe else {})
+
+    agreed = consensus(parent("a", 0), parent("b", 1)).to_run().provenance["recipe"]
+    assert agreed == {"model": "lenet", "random": {"vary": []}, "train": {"lr": 0.1}}
+    mixed = consensus(parent("a", 0), parent("b", 1, recipe=False)).to_run()
+    assert "recipe" not in mixed.provenance

@@ -31,6 +31,7 @@ from maskstat.archive.guard_storage import (
 )
 from maskstat.archive.hdf5 import Group, HdfFile, ObjectFacts
 from maskstat.archive.hdf5_objects import Header
+from maskstat.archive.pieces import Pieces
 from maskstat.archive.source import Source, check_superblock
 from maskstat.errors import (
     ArchiveError,
@@ -43,6 +44,8 @@ from maskstat.errors import (
 __all__ = ["Guard", "StoredRun"]
 
 _BY_PATH = {dataset.path: dataset for dataset in spec.DATASETS}
+_CHUNK_MEMORY = 160
+"""Bytes that it takes to know where a chunk is, and that no other is there."""
 _VERSION = re.compile(r"(\d{1,4})\.(\d{1,4})")
 
 
@@ -263,6 +266,7 @@ class Guard:
         if expected is not None:
             self._fit(expected, name.decode("ascii"), shape, attributes, extents, place)
         self._budget.allow(math.prod(shape) * int(dtype[1]), place)
+        self._budget.spend(_CHUNK_MEMORY * Pieces(shape, facts.chunk, 1).number, place)
         chunks = self._hdf.chunks(facts, place)
         offsets, sizes, raw = chunk_table(facts, chunks, dtype, self._ledger, place)
         return Stored(

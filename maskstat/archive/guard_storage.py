@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -120,17 +120,16 @@ def check_dataset(
 
 
 def chunk_table(
-    facts: DatasetFacts, chunks: Sequence[ChunkFacts], dtype: str, ledger: Ledger, place: str
+    facts: DatasetFacts, chunks: Iterable[ChunkFacts], dtype: str, ledger: Ledger, place: str
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
     """Check every chunk of a dataset; return offsets, sizes and which are raw, in C order."""
     shape, chunk = facts.shape or (), facts.chunk
     number = Pieces(shape, chunk, 1).number
-    if len(chunks) > number:
-        raise refuse("it has more chunks than its shape", "unsafe-chunk", place)
     grid = [-(-n // k) for n, k in zip(shape, chunk, strict=True)]
     raw_size = math.prod(chunk) * int(dtype[1])
     offsets, sizes = np.zeros(number, np.int64), np.zeros(number, np.int64)
     raw = np.zeros(number, np.bool_)
+    missing = number
     for found in chunks:
         index = 0
         for position, step, n in zip(found.position, chunk, grid, strict=True):
@@ -143,9 +142,10 @@ def chunk_table(
         raw[index] = _is_raw(found, bool(facts.filters), raw_size, place)
         ledger.claim(found.offset, found.size, place)
         offsets[index], sizes[index] = found.offset, found.size
-    if len(chunks) < number:
+        missing -= 1
+    if missing:
         raise CorruptArchiveError(
-            f"{number - len(chunks)} of its {number} chunks are missing",
+            f"{missing} of its {number} chunks are missing",
             code="missing-chunk",
             place=place,
             consequence="the file is not whole",

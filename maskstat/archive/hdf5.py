@@ -9,6 +9,7 @@ guard's.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import NamedTuple, cast
 
 import numpy as np
@@ -139,8 +140,8 @@ class HdfFile:
         values = np.frombuffer(attribute.data, f"<{attribute.kind}", n)
         return cast("list[int] | list[float]", values.tolist())
 
-    def chunks(self, facts: DatasetFacts, place: str) -> list[ChunkFacts]:
-        """Return a dataset's stored chunks."""
+    def chunks(self, facts: DatasetFacts, place: str) -> Iterator[ChunkFacts]:
+        """Yield a dataset's stored chunks."""
         assert facts.layout is not None
         assert facts.shape is not None
         filtered = bool(facts.filters)

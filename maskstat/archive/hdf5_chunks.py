@@ -14,6 +14,7 @@ __all__ = ["ChunkFacts", "read_chunks"]
 _ONE, _IN_ORDER, _ARRAY = 1, 2, 3
 _ARRAY_HEADER = 28
 _ARRAY_PREFIX = 14
+_PAGE_BITS = 16
 
 
 class ChunkFacts(NamedTuple):
@@ -27,8 +28,8 @@ class ChunkFacts(NamedTuple):
 
 def read_chunks(
     blocks: Blocks, layout: StoredLayout, shape: Sequence[int], *, filtered: bool, place: str
-) -> list[ChunkFacts]:
-    """Return a dataset's stored chunks.
+) -> Iterator[ChunkFacts]:
+    """Yield a dataset's stored chunks, in C order.
 
     Parameters
     ----------
@@ -46,7 +47,7 @@ def read_chunks(
     if layout.lookup not in (_ONE, _IN_ORDER, _ARRAY):
         raise broken("its chunks are found in a way for extents that grow", place)
     if layout.address == UNDEFINED:
-        return []
+        return
     grid = [-(-n // k) for n, k in zip(shape, layout.chunk, strict=True)]
     whole = math.prod(layout.chunk) * layout.value_size
     entries: Iterator[tuple[int, int, int]]
@@ -61,11 +62,9 @@ def read_chunks(
         entries = ((layout.address + i * whole, whole, 0) for i in range(math.prod(grid)))
     else:
         entries = _array(blocks, layout.address, math.prod(grid), whole, place, filtered=filtered)
-    return [
-        ChunkFacts(_position(i, grid, layout.chunk), mask, address, size)
-        for i, (address, size, mask) in enumerate(entries)
-        if address != UNDEFINED
-    ]
+    for i, (address, size, mask) in enumerate(entries):
+        if address != UNDEFINED:
+            yield ChunkFacts(_position(i, grid, layout.chunk), mask, address, size)
 
 
 def _array(
@@ -80,7 +79,7 @@ def _array(
     data = cursor.number(8)
     if data == UNDEFINED:
         return
-    if not (13 <= entry <= 20 if filtered else entry == 8) or page_bits > 32:
+    if not (13 <= entry <= 20 if filtered else entry == 8) or page_bits > _PAGE_BITS:
         raise broken("its chunk array is of no known kind", place)
     page = 1 << page_bits
     n_pages = -(-n // page) if n > page else 0

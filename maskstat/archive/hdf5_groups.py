@@ -127,7 +127,7 @@ class _Heap:
         cursor.expect(0, 1, "heap's version")
         cursor.expect(_ENTRY, 2, "heap's entry size")
         cursor.expect(0, 2, "heap's filter")
-        self._checked = bool(cursor.number(1) & _CHECKED)
+        cursor.expect(_CHECKED, 1, "heap's flags")
         cursor.take(4 + 12 * 8)
         cursor.expect(_WIDTH, 2, "heap's width")
         cursor.expect(_START, 8, "heap's first block size")
@@ -153,8 +153,7 @@ class _Heap:
             self._check(part)
             self._seen.add(part.address)
         at = offset - part.start
-        first = _BLOCK_HEADER + (4 if self._checked else 0)
-        if not first <= at <= part.size - length:
+        if not _BLOCK_HEADER + 4 <= at <= part.size - length:
             raise broken("an entry of its heap lies outside its block", self._place)
         return self._blocks.peek(part.address + at, length, self._place)
 
@@ -183,8 +182,7 @@ class _Heap:
         if prefix[:4] != b"FHDB":
             raise broken("there is no FHDB block where it should be", self._place)
         self._check_prefix(prefix[4:], part)
-        if self._checked:
-            self._blocks.read_inside(part.address, part.size, _BLOCK_HEADER, self._place)
+        self._blocks.read_inside(part.address, part.size, _BLOCK_HEADER, self._place)
 
     def _check_prefix(self, content: bytes, part: _Part) -> None:
         cursor = Cursor(content, self._place)

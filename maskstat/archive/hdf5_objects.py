@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple, TypeAlias
 
+from maskstat.archive import spec
 from maskstat.archive.hdf5_blocks import UNDEFINED, Blocks, Cursor, broken
 from maskstat.archive.hdf5_messages import SHARED, AttributeFacts, Message, parse_attribute
 
@@ -11,7 +12,6 @@ __all__ = ["Header", "Kind", "ObjectFacts", "read_header"]
 
 Kind: TypeAlias = Literal["group", "dataset", "other"]
 
-_HEADER_BYTES = 8 << 20
 _PARTS = 4_096
 _TIMES, _PHASES, _ORDERED = 32, 16, 4
 _MUST_UNDERSTAND = 0x80
@@ -67,7 +67,7 @@ def read_header(blocks: Blocks, address: int, place: str) -> Header:
     width = 1 << (flags & 3)
     length = int.from_bytes(blocks.peek(address + first, width, place), "little")
     total = first + width + length
-    if total > _HEADER_BYTES:
+    if total > spec.HEADER_BYTES:
         raise broken("its header is too large", place)
     content = blocks.read(address, total + 4, b"OHDR", place)[first + width - 4 :]
     ordered = bool(flags & _ORDERED)
@@ -77,7 +77,7 @@ def read_header(blocks: Blocks, address: int, place: str) -> Header:
     while waiting:
         at, size = waiting.pop()
         total, parts = total + size, parts + 1
-        if total > _HEADER_BYTES or parts > _PARTS:
+        if total > spec.HEADER_BYTES or parts > _PARTS:
             raise broken("its header is too large", place)
         content = blocks.read(at, size, b"OCHK", place)
         waiting += _take(content, messages, place, ordered=ordered)

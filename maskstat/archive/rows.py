@@ -41,7 +41,7 @@ class RowCheck(NamedTuple):
     stray
         Name of the first layer with a set padding bit; empty if there is none.
     outside
-        Set bits that the row it was held against does not have.
+        Set bits that the row before does not have.
     """
 
     digest: bytes
@@ -158,23 +158,39 @@ class FileMasks:
                 return words[start:stop]
             return self._stream(row, start, stop)
 
-    def examine(self, row: int, *, inside: int | None = None) -> RowCheck:
-        """Go over one row in one pass and say what it holds, right or not.
+    def examine(self) -> list[RowCheck | CorruptArchiveError]:
+        """Go over all rows in one pass and say what each holds, right or not.
 
-        Parameters
-        ----------
-        row
-            The row.
-        inside
-            A row to hold it against.
+        Returns
+        -------
+        list of RowCheck or CorruptArchiveError
+            One a row, the error where it cannot be read; each is held against the row before.
         """
-        check, outside = RowPass(self._layout, self._tails), 0
+        passes = [RowPass(self._layout, self._tails) for _ in range(self.n_rows)]
+        outside = [0] * self.n_rows
+        errors: dict[int, CorruptArchiveError] = {}
         for start, stop in tiles(self.n_words):
-            words = self._read(row, start, stop)
-            check.add(words)
-            if inside is not None:
-                outside += count(words & ~self._read(inside, start, stop))
-        return check.result()._replace(outside=outside)
+            before: WordArray | None = None
+            for row, check in enumerate(passes):
+                words = None if row in errors else self._try(row, start, stop, errors)
+                if words is not None:
+                    check.add(words)
+                    if before is not None:
+                        outside[row] += count(words & ~before)
+                before = words
+        return [
+            errors.get(row) or check.result()._replace(outside=outside[row])
+            for row, check in enumerate(passes)
+        ]
+
+    def _try(
+        self, row: int, start: int, stop: int, errors: dict[int, CorruptArchiveError]
+    ) -> WordArray | None:
+        try:
+            return self._read(row, start, stop)
+        except CorruptArchiveError as error:
+            errors[row] = error
+            return None
 
     def problem(self, row: int, found: RowCheck) -> CorruptArchiveError | None:
         """Compare what a row holds with what the file says about it."""

@@ -28,6 +28,7 @@ __all__ = [
     "FEATURES",
     "FORMAT",
     "GROUPS",
+    "HEADER_BYTES",
     "IMAGE_BYTES",
     "JSON_BYTES",
     "JSON_TOKENS",
@@ -237,6 +238,7 @@ ELEMENTS: Final = 1 << 45
 CHUNK_BYTES: Final = 4 * MIB
 CHUNK_FLOOR: Final = 4 * KIB
 DEFLATE_RATIO: Final = 1_100
+HEADER_BYTES: Final = 8 * MIB
 JSON_BYTES: Final = 16 * MIB
 JSON_TOKENS: Final = 500_000
 JSON_WEIGHT: Final = 16
@@ -262,6 +264,7 @@ LIMITS = (
     ("bytes of one attribute", f"{ATTRIBUTE_BYTES:,}"),
     ("bytes of one text attribute", f"{TEXT_BYTES:,}"),
     ("stored iterations (`I'`)", f"{STORED_ITERATIONS:,}"),
+    ("bytes of one object's header", f"{HEADER_BYTES:,}"),
     ("objects in one archive", f"{OBJECTS:,}"),
     ("runs, and layouts", f"{RUNS:,}"),
     ("members of any other group", f"{MEMBERS}"),
@@ -275,7 +278,7 @@ LIMITS = (
     ("brackets, braces and commas of one JSON document", f"{JSON_TOKENS:,}"),
     (
         f"bytes loaded at once (JSON counts {JSON_WEIGHT}-fold)",
-        f"{BUDGET_BASE:,} + {BUDGET_RATIO} x the file's size",
+        f"{BUDGET_BASE:,} + {BUDGET_RATIO} x what the file takes on the disk",
     ),
 )
 """Limit and value, for the format page."""
@@ -291,7 +294,7 @@ CODES: Mapping[str, str] = {
     "truncated": "the file is shorter than it says",
     "trailing-bytes": "the file goes on after its stated end",
     "unclosed": "the file's writer did not finish",
-    "corrupt-structure": "the HDF5 library cannot read the file's structure",
+    "corrupt-structure": "HDF5 metadata that are damaged, or of a kind that archives do not have",
     "unsafe-link": "a soft, external or user-defined link",
     "unsafe-alias": "one object under two names, or a cycle",
     "unsafe-object": "something other than a group or a dataset, or an unchecked header",
@@ -302,7 +305,7 @@ CODES: Mapping[str, str] = {
     "unsafe-filter": "a filter other than one deflate",
     "unsafe-shape": "a shape that is not the expected one, or can grow",
     "unsafe-chunk": "chunks that are too large, too many or out of order",
-    "unsafe-overlap": "chunks that share bytes, or lie outside the file",
+    "unsafe-overlap": "parts of the file that share bytes, or lie outside it",
     "unsafe-budget": "more to load at once than a file of this size may ask for",
     "unexpected-member": "an object or attribute that format 1.0 does not have",
     "missing-member": "a required object or attribute is not there",

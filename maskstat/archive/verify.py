@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from maskstat.archive import spec
 from maskstat.archive.arrays import FileArray
 from maskstat.archive.reader import Archive, open_archive
-from maskstat.archive.rows import FileMasks
+from maskstat.archive.rows import FileMasks, RowCheck
 from maskstat.archive.run_reader import RunReader
 from maskstat.errors import (
     ArchiveError,
@@ -168,18 +168,14 @@ def _check_masks(run: Run) -> Iterator[Finding]:
     assert isinstance(masks, FileMasks)
     damaged: list[Finding] = []
     escaped: list[Finding] = []
-    before: int | None = None
-    for row in range(masks.n_rows):
+    sound = False
+    for row, found in enumerate(masks.examine()):
         place = f"{run.label}@{row}"
-        try:
-            found = masks.examine(row, inside=before)
-            problem = masks.problem(row, found)
-        except CorruptArchiveError as error:
-            problem, found = error, None
-        before = None if problem else row
+        problem = masks.problem(row, found) if isinstance(found, RowCheck) else found
+        before, sound = sound, problem is None
         if problem is not None:
             damaged.append(_failed(_CHECKS.get(problem.code, "digests"), place, problem))
-        elif found is not None and found.outside:
+        elif isinstance(found, RowCheck) and before and found.outside:
             detail = f"{found.outside:,} weights are kept that iteration {row - 1} had pruned"
             escaped.append(
                 Finding(check="nested", place=place, ok=False, detail=detail, code="not-nested")

@@ -34,6 +34,10 @@ def _duration(seconds: float) -> str:
     return f"{seconds / 3600:.1f} h" if seconds < 172_800 else f"{seconds / 86_400:.1f} days"
 
 
+def _count(n: int, noun: str) -> str:
+    return f"{n} {noun}{'' if n == 1 else 's'}"
+
+
 class LineProgress:
     """One line an iteration.
 
@@ -54,7 +58,7 @@ class LineProgress:
         """Name the run."""
         state = f", {done} there already" if done else ""
         name = "" if self._name else f"{run_id}: "
-        self._say(f"{name}{iterations} trainings of {epochs} epochs{state}")
+        self._say(f"{name}{_count(iterations, 'training')} of {_count(epochs, 'epoch')}{state}")
 
     def download(self, url: str, done: int, total: int | None) -> None:
         """Name the file when it begins."""

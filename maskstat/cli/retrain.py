@@ -29,7 +29,7 @@ from maskstat.prune.retrain import SETTINGS, retrain
 
 __all__ = ["command"]
 
-SELDOM = ("size", "test_examples", "validation_accuracy")
+SELDOM = ("model", "method", "size", "test_examples", "validation_accuracy")
 """Columns that a terminal's table leaves out."""
 
 EXIT_FAILED = 5

@@ -32,8 +32,11 @@ class _RefusedError(Exception):
 
 def main(path: str) -> None:
     """Print the answer for one file."""
-    resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
-    resource.setrlimit(resource.RLIMIT_CPU, (_SECONDS, _SECONDS))
+    for what, most in ((resource.RLIMIT_AS, _MEMORY), (resource.RLIMIT_CPU, _SECONDS)):
+        _, hard = resource.getrlimit(what)
+        # A limit that is there already can only be lowered.
+        most = most if hard == resource.RLIM_INFINITY else min(most, hard)
+        resource.setrlimit(what, (most, most))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     answer: dict[str, Any] = {"texts": {}, "datasets": [], "unread": []}
     try:

@@ -12,13 +12,16 @@ from numpy.typing import NDArray
 
 from maskstat.archive.source import Source
 from maskstat.convert.refusals import damaged, unsafe
+from maskstat.convert.tensors import PIECE_BYTES
 from maskstat.errors import CorruptArchiveError
 
 __all__ = ["ChunkedPieces"]
 
 _DEFLATE, _SHUFFLE = 1, 2
-_CHUNK_BYTES = 1 << 26
-_SLAB_BYTES = 1 << 30
+_CHUNK_BYTES = 1 << 25
+_SLAB_BYTES = 1 << 26
+_SLAB_RATIO = 4
+"""A longer row of chunks is put together if the file is as long, so that it is no bomb."""
 
 
 class _Chunk(NamedTuple):
@@ -99,7 +102,7 @@ class ChunkedPieces:
             len(chunk) != len(shape)
             or min(chunk) < 1
             or self._n_bytes > _CHUNK_BYTES
-            or slab > _SLAB_BYTES
+            or slab > max(_SLAB_BYTES, _SLAB_RATIO * self._source.size)
         ):
             raise unsafe(f"its chunks are {chunk}", "unsafe-chunk", self._place)
 
@@ -126,7 +129,10 @@ class ChunkedPieces:
                     tuple(slice(a, a + k) for a, k in zip(corner, self._chunk, strict=True))
                 ]
                 target[...] = values[tuple(slice(n) for n in target.shape)]
-            yield slab.reshape(-1)
+            flat = slab.reshape(-1)
+            step = PIECE_BYTES // flat.itemsize
+            for at in range(0, flat.size, step):
+                yield flat[at : at + step]
 
     def _layer(self, start: int) -> Iterator[tuple[int, ...]]:
         """Return where the chunks are that begin at one index of the first axis."""

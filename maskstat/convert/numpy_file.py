@@ -27,6 +27,9 @@ __all__ = ["tensors"]
 _MAGIC = b"\x93NUMPY"
 _HEADER = 16_384
 _RANK = 64
+_COLUMNS = 1 << 26
+_COLUMNS_RATIO = 4
+"""A longer array stored by columns is transposed if the file is as long, so that it is no bomb."""
 
 
 class _Header(NamedTuple):
@@ -99,6 +102,13 @@ def _of_npz(probe: Probe) -> dict[str, StoredTensor]:
         n_bytes = math.prod(header.shape) * header.dtype.itemsize
         if entry.file_size != header.start + n_bytes:
             raise _damaged("its values are not those of its size", place)
+        if header.fortran and n_bytes > max(_COLUMNS, _COLUMNS_RATIO * probe.size):
+            raise unsafe(
+                f"it is stored by columns and would become {n_bytes:,} bytes",
+                "unsafe-ratio",
+                place,
+                hint="numpy.ascontiguousarray(array) before it is saved",
+            )
         found[name] = _tensor(name, header, partial(_unzipped, opened, header, place), place)
     return found
 
@@ -126,17 +136,23 @@ def _tensor(name: str, header: _Header, pieces: Any, place: str) -> StoredTensor
             consequence="masks and weights are plain numbers",
         )
     if header.fortran and len(header.shape) > 1:
-        pieces = partial(_transposed, pieces, header.shape)
+        pieces = partial(_transposed, pieces, header)
     return StoredTensor(
         name=name, shape=header.shape, encoding=encoding, pieces=pieces, place=place
     )
 
 
-def _transposed(pieces: Any, shape: tuple[int, ...]) -> Iterator[NDArray[Any]]:
-    """Bring an array that is stored column by column into C order, whole."""
-    parts = [piece.copy() for piece in pieces()]
-    if parts:
-        yield np.concatenate(parts).reshape(shape[::-1]).T.reshape(-1)
+def _transposed(pieces: Any, header: _Header) -> Iterator[NDArray[Any]]:
+    """Bring an array that is stored column by column into C order; it is in memory once."""
+    flat, at = np.empty(math.prod(header.shape), _raw(header.dtype)), 0
+    for piece in pieces():
+        flat[at : at + piece.size] = piece
+        at += piece.size
+    if flat.size:
+        whole = flat.reshape(header.shape[::-1]).T
+        step = max(1, PIECE_BYTES * len(whole) // flat.nbytes)
+        for start in range(0, len(whole), step):
+            yield whole[start : start + step].reshape(-1)
 
 
 def _raw(dtype: np.dtype[Any]) -> np.dtype[Any]:

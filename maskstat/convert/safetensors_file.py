@@ -29,11 +29,13 @@ if TYPE_CHECKING:
 
 __all__ = ["HEADER_BYTES", "INDEX", "metadata", "tensors"]
 
-HEADER_BYTES: Final = 100_000_000
-"""The longest header that the format allows."""
+HEADER_BYTES: Final = 1 << 25
+"""The longest header that is read; the format allows 100 MB, which no model has."""
 INDEX: Final = "model.safetensors.index.json"
 
-_TOKENS = 3_000_000
+_TOKENS = 1_200_000
+"""Brackets, commas and colons of 100,000 tensors."""
+_NAME = 4_096
 _RANK = 64
 _SHARDS = 10_000
 
@@ -117,6 +119,8 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _entry(name: str, entry: object, place: str) -> tuple[Encoding, tuple[int, ...], int, int]:
     """Check what a header says about one tensor."""
+    if len(name) > _NAME:
+        raise unsafe(f"a name in it has {len(name):,} letters", "unsafe-header", place)
     shown = printable(name)
     if not isinstance(entry, dict) or set(entry) != {"dtype", "shape", "data_offsets"}:
         raise _damaged(f"its entry for '{shown}' is not one of a tensor", place)

@@ -12,6 +12,7 @@ import zipfile
 from collections.abc import Iterator
 from typing import IO
 
+from maskstat.convert.zip_file import check_directory
 from maskstat.errors import InputError, printable
 
 __all__ = ["LEGACY_MAGIC", "damaged", "scan"]
@@ -22,6 +23,8 @@ LEGACY_MAGIC = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."
 _ZIP_MAGIC = b"PK\x03\x04"
 _PICKLE_BYTES = 1 << 25
 _LEGACY_PICKLES = 5
+_OPCODES = 2_000_000
+_IN_A_TUPLE = 10_000
 _STORAGES = ("Float", "Double", "Half", "BFloat16", "Byte", "Char", "Short", "Int", "Long", "Bool")
 _CONSTRUCTORS = frozenset(
     {
@@ -95,6 +98,7 @@ def damaged(place: str, fact: str) -> InputError:
 
 def _scan_zip(file: IO[bytes], size: int, place: str) -> None:
     """Check the directory against the file, then the pickle; nothing is unpacked."""
+    check_directory(file, place)
     try:
         archive = zipfile.ZipFile(file)
     except (zipfile.BadZipFile, ValueError, RuntimeError, EOFError, OSError) as error:
@@ -136,14 +140,60 @@ def _refuse_code(file: IO[bytes], place: str) -> None:
 
 def _globals(file: IO[bytes], place: str) -> Iterator[str]:
     """Give every name that a pickle asks for, as ``module name``."""
+    stack = _Stack()
     try:
-        for opcode, argument, _ in pickletools.genops(file):
+        for number, (opcode, argument, _) in enumerate(pickletools.genops(file)):
+            if number == _OPCODES or stack.follow(opcode, argument) > _IN_A_TUPLE:
+                raise InputError(
+                    "it holds too many values",
+                    code="too-deep",
+                    place=place,
+                    consequence=f"{_OPCODES:,} steps and {_IN_A_TUPLE:,} values in a tuple are "
+                    "read at most",
+                )
             if opcode.name in ("GLOBAL", "INST"):
                 yield str(argument)
             elif opcode.name in ("STACK_GLOBAL", "EXT1", "EXT2", "EXT4"):
                 yield f"pickle {opcode.name}"
-    except (ValueError, IndexError, OverflowError, MemoryError) as error:
+    except InputError:
+        raise
+    except (ValueError, LookupError, OverflowError, MemoryError) as error:
         raise damaged(place, "its pickle is not whole") from error
+
+
+class _Stack:
+    """What a pickle's opcodes would leave: of each value, how many there are in it if a tuple.
+
+    A tuple of one tuple twice, and so on, is short in the file, and takes for ever as a key.
+    """
+
+    def __init__(self) -> None:
+        self._values: list[int | None] = []
+        self._memo: dict[object, int] = {}
+
+    def follow(self, opcode: pickletools.OpcodeInfo, argument: object) -> int:
+        """Take one step, and return the size of what it leaves."""
+        values, name = self._values, opcode.name
+        if name == "MARK":
+            values.append(None)
+            return 0
+        if name in ("PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE"):
+            at = len(self._memo) if name == "MEMOIZE" else argument
+            self._memo[at] = values[-1] or 1
+            return 0
+        taken: list[int] = []
+        before = [kind.name for kind in opcode.stack_before]
+        if "mark" in before:
+            while (value := values.pop()) is not None:
+                taken.append(value)
+            before = before[: before.index("mark")]
+        for _ in before:
+            taken.append(values.pop() or 1)
+        size = 1 + sum(taken) if "TUPLE" in name else taken[0] if name == "DUP" else 1
+        if name in ("GET", "BINGET", "LONG_BINGET"):
+            size = self._memo[argument]
+        values += [size] * len(opcode.stack_after)
+        return size
 
 
 def _code(place: str, name: str) -> InputError:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import IO, TYPE_CHECKING, BinaryIO, cast
 
 from maskstat.convert.refusals import damaged, unsafe
 from maskstat.errors import InputError
@@ -14,9 +16,13 @@ from maskstat.errors import InputError
 if TYPE_CHECKING:
     from maskstat.convert.probe import Probe
 
-__all__ = ["check_name", "entries", "open_entry"]
+__all__ = ["check_directory", "check_name", "entries", "open_entry"]
 
 _ENTRIES = 200_000
+_DIRECTORY = 1 << 23
+_END, _LOCATOR, _END_64 = b"PK\x05\x06", b"PK\x06\x07", b"PK\x06\x06"
+_END_BYTES, _LOCATOR_BYTES, _END_64_BYTES = 22, 20, 56
+_COMMENT = 0xFFFF
 _RATIO = 1_100
 """Deflate cannot make more of a byte than 1,032."""
 _LOCAL_HEADER = 30
@@ -34,6 +40,8 @@ def entries(probe: Probe) -> Sequence[zipfile.ZipInfo]:
         Names come twice or lead out of the folder, parts overlap, are encrypted, or would be
         larger than any compression makes them.
     """
+    with probe.stream() as stream:
+        check_directory(stream, probe.place)
     with reading(probe.place):
         file = _opened(probe)
     found, end = file.infolist(), file.start_dir
@@ -63,6 +71,29 @@ def check_name(name: str, place: str) -> None:
     parts = name.replace("\\", "/").split("/")
     if name.startswith(("/", "\\")) or ".." in parts or parts[0].endswith(":") or "\0" in name:
         raise unsafe(f"the name '{name}' leads elsewhere", "unsafe-name", place)
+
+
+def check_directory(file: IO[bytes], place: str) -> None:
+    """Refuse a directory that would fill the memory once it is taken apart.
+
+    Raises
+    ------
+    UnsafeArchiveError
+    """
+    size = file.seek(0, io.SEEK_END)
+    longest = _END_BYTES + _COMMENT + _LOCATOR_BYTES + _END_64_BYTES
+    file.seek(max(0, size - longest))
+    tail = file.read()
+    file.seek(0)
+    for at in (len(tail) - _END_BYTES, tail.rfind(_END)):
+        if at < 0 or tail[at : at + 4] != _END or len(tail) < at + _END_BYTES:
+            continue
+        (length,) = struct.unpack_from("<L", tail, at + 12)
+        wide = at - _LOCATOR_BYTES - _END_64_BYTES
+        if wide >= 0 and tail[wide : wide + 4] == _END_64 and tail[at - 20 : at - 16] == _LOCATOR:
+            (length,) = struct.unpack_from("<Q", tail, wide + 40)
+        if length > _DIRECTORY:
+            raise unsafe(f"its directory has {length:,} bytes", "unsafe-zip", place)
 
 
 @contextmanager

@@ -40,8 +40,6 @@ class Ticket:
     digest
         SHA-256 over layers, mask and initial weights, hexadecimal: the same for the same ticket in
         another file.
-    initial_digest
-        SHA-256 of the initial weights, as provenance has it.
     counts_digest
         That of the ticket whose layers' counts a random one has; else its own.
     drawn
@@ -52,7 +50,6 @@ class Ticket:
     iteration: int
     kind: Kind
     digest: str
-    initial_digest: str
     counts_digest: str
     drawn: int | None = None
 
@@ -67,18 +64,16 @@ class Ticket:
             again.
         """
         mask = run.mask(iteration)
-        initial_digest = _initial(run).digest
         sha = hashlib.sha256(
             json.dumps([run.layout.names, [x.shape for x in run.layout.layers]]).encode()
         )
         sha.update(mask.words().astype("<u8", copy=False).tobytes())
-        sha.update(initial_digest.encode())
+        sha.update(_initial(run).digest.encode())
         return cls(
             run=run,
             iteration=iteration,
             kind=_kind(run),
             digest=sha.hexdigest(),
-            initial_digest=initial_digest,
             counts_digest=sha.hexdigest(),
         )
 

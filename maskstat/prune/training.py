@@ -80,7 +80,7 @@ class Training:
         kind = "-random" if ticket.drawn is not None else ""
         task = re.sub(r"[^A-Za-z0-9._-]+", "-", recipe.dataset)[-20:]
         suffix = f"-{ticket.counts_digest[:8]}{kind}-on-{task}-s{recipe.seed}"
-        return ticket.run.run_id[: _NAME - len(suffix)] + suffix
+        return ticket.run.run_id[: _NAME - len(suffix)].rstrip("-._") + suffix
 
     @property
     def alike(self) -> tuple[str, object, object]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 
@@ -97,6 +98,7 @@ class Consensus(Table):
             weights={"initial": parents[0].weights["initial"]} if shared_start else {},
             others=_common_others(parents) if shared_start else {},
             provenance={
+                **_common_recipe(parents, of=len(self.comparands)),
                 "kind": "consensus",
                 "masks": len(self.comparands),
                 "at_least": self.least,
@@ -278,6 +280,27 @@ def _same_start(runs: Sequence[Run]) -> bool:
         )
         for run in runs[1:]
     )
+
+
+def _common_recipe(runs: Sequence[Run], *, of: int) -> dict[str, Any]:
+    """Return the settings in which all parents agree, if all were pruned by recipes."""
+    stored = [run.provenance.get("recipe") for run in runs]
+    recipes = [recipe for recipe in stored if isinstance(recipe, Mapping)]
+    return {"recipe": _agreed(recipes)} if len(recipes) == of else {}
+
+
+def _agreed(trees: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Keep the leaves that nested tables share."""
+    first, *others = trees
+    agreed: dict[str, Any] = {}
+    for name, value in first.items():
+        found = [other.get(name) for other in others]
+        tables = [table for table in (value, *found) if isinstance(table, Mapping)]
+        if len(tables) == len(trees):
+            agreed[name] = _agreed(tables)
+        elif all(x == value for x in found):
+            agreed[name] = value
+    return agreed
 
 
 def _common_others(runs: Sequence[Run]) -> dict[str, np.ndarray]:

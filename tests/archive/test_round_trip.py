@@ -234,7 +234,7 @@ def test_runs_that_contradict_themselves_are_not_written(run: Run) -> None:
         {"weights": {"final": Weights(values=values, iterations=(4, 0))}},
         {"weights": {"final": Weights(values=values, iterations=(0, 5))}},
         {"weights": {"final": Weights(values=np.zeros((2, 430)), iterations=(0, 4))}},
-        {"others": {"rewind": np.zeros(5, "f4")}},
+        {"others": {"best": np.zeros(5, "f4")}},
         {"others": {"final": np.zeros(6, "f4")}},
         {"outputs": {"x": Outputs(logits=np.zeros((7, 3), "f4"), iterations=(0,))}},
         {"outputs": {"x": Outputs(logits=logits, iterations=(0,), labels=labels)}},

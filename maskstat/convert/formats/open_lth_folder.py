@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,7 +27,7 @@ _PRETRAIN = "level_pretrain/main/"
 _KNOWN = re.compile(r"(.*/)?(mask\.pth|sparsity_report\.json|model_ep\d+_it\d+\.pth|logger"
                     r"|checkpoint\.pth|hparams\.log)")  # fmt: skip
 _REPORT_BYTES = 1 << 16
-_LOGGER_BYTES = 1 << 26
+_LOGGER_BYTES = 1 << 24
 
 
 def matches(probe: Probe) -> bool:
@@ -197,8 +198,8 @@ def _measured(probe: Probe, name: str) -> tuple[dict[str, float], list[str]]:
     file = probe.file(name)
     last: dict[str, tuple[int, float]] = {}
     odd = 0
-    for line in file.head(_LOGGER_BYTES).decode("utf-8", "replace").splitlines():
-        match = _MEASURED.fullmatch(line.strip())
+    for line in io.BytesIO(file.head(_LOGGER_BYTES)):
+        match = _MEASURED.fullmatch(line.decode("utf-8", "replace").strip())
         value = _number(match["value"]) if match else None
         if match is None or value is None:
             odd += bool(line.strip())

@@ -53,9 +53,7 @@ class Feed:
         for start in range(0, n, at_once):
             chunk = {key: feed.gather(start, at_once) for key, feed in distinct.items()}
             images, labels = _joined([chunk[key] for key in keys])
-            yield from zip(
-                torch.split(images, size, 1), torch.split(labels, size, 1), strict=True
-            )
+            yield from zip(torch.split(images, size, 1), torch.split(labels, size, 1), strict=True)
 
     def _steps_at_once(self) -> int:
         """Return for how many steps examples are gathered at once: what the cache has room for."""

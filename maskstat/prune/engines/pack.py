@@ -75,7 +75,8 @@ class Pack:
         self.parameters = {name: tensor.requires_grad_() for name, tensor in stacked.items()}
         self.masked = [self.parameters[layer.name] for layer in layout.layers]
         self.factors = [self._stacked(kept, layer) for layer in layout.layers]
-        self._classes = network_outputs(layout, linear[-1].weight) if linear else None
+        places: list[Layer | Parameter] = [*layout.layers, *layout.others]
+        self._outputs = {place.name: place.shape[0] for place in places if place.shape}
 
     def _stacked(self, rows: NDArray[np.float32], place: Layer | Parameter) -> Tensor:
         """Copy one tensor of all replicas from their flat vectors, (R, n)."""
@@ -115,10 +116,14 @@ class Pack:
         float32 (R, batch, n_classes)
         """
         x = self._features(images, self.parameters)
-        x = pad(x, (0, _aligned(x.shape[2]) - x.shape[2]))
+        n = x.shape[2]
+        x = pad(x, (0, _aligned(n) - n))
         for step in self._head:
-            x = torch.relu(x) if isinstance(step, ReLU) else self._linear(step, x)
-        return x[..., : self._classes]
+            if isinstance(step, ReLU):
+                x = torch.relu(x)
+            else:
+                x, n = self._linear(step, x), self._outputs[step.weight]
+        return x[..., :n]
 
     def _linear(self, linear: Linear, x: Tensor) -> Tensor:
         weight = self.parameters[linear.weight].transpose(1, 2)
