@@ -19,6 +19,7 @@ from maskstat.prune.provenance import provenance
 from maskstat.prune.pruning import pruning_for
 from maskstat.prune.recipe import Recipe
 from maskstat.prune.record import Record
+from maskstat.prune.session import resolve_device
 from maskstat.prune.trace import Graph, UntraceableError, trace
 from maskstat.prune.trial import Publish, Trial
 
@@ -35,7 +36,12 @@ class Workshop:
     download
         Whether data sets that are missing may be downloaded into it.
     device
-        ``cpu``, ``cuda`` or ``mps``.
+        ``cpu``, ``cuda``, ``mps``, or ``auto`` for the fastest there is.
+
+    Raises
+    ------
+    UsageError
+        There is no such device.
     """
 
     def __init__(
@@ -44,10 +50,11 @@ class Workshop:
         data_dir: str | os.PathLike[str] | None = None,
         download: bool = False,
         device: str = "cpu",
+        datasets: dict[str, Dataset] | None = None,
     ) -> None:
-        self.device = device
+        self.device = resolve_device(device)
         self._data_dir, self._download = data_dir, download
-        self._datasets: dict[str, Dataset] = {}
+        self._datasets: dict[str, Dataset] = {} if datasets is None else datasets
         self._splits: dict[tuple[Any, ...], Split] = {}
 
     def dataset(self, name: str, *, progress: Progress | None = None) -> Dataset:
