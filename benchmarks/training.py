@@ -32,7 +32,7 @@ from maskstat.prune.session import deterministic_torch
 from maskstat.prune.streams import Streams
 from maskstat.prune.trace import trace
 
-BATCH, STEPS, TURNS = 32, 30, 5
+BATCH, STEPS, TURNS = 32, 30, 4
 MNIST = Path(__file__).resolve().parents[2] / "shared" / "data" / "mnist"
 
 
@@ -201,7 +201,7 @@ def digits():
         "ensemble, eight": ours("ensemble", some, 15),
     }
     print("digits, 15 epochs, CPU-seconds a training")
-    for name, values in take_turns(contenders, 3).items():
+    for name, values in take_turns(contenders, 2).items():
         seconds = contenders[name][1] / statistics.median(values)
         print(f"  {name:20} {seconds / (8 if 'eight' in name else 1):6.2f}")
 

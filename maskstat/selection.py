@@ -5,13 +5,30 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
+from typing import Protocol, TypeVar
 
 from maskstat.errors import NotFoundError, UsageError, closest
-from maskstat.run import Run
 
-__all__ = ["RUN_KEYS", "parse_iterations", "select_runs"]
+__all__ = ["RUN_KEYS", "Selectable", "parse_iterations", "select_runs"]
 
 RUN_KEYS = ("run", "status", "model", "dataset", "method", "seed", "replicate")
+
+
+class Selectable(Protocol):
+    """A run, or what is known of one that is not there."""
+
+    @property
+    def run_id(self) -> str:
+        """Its name."""
+        ...
+
+    @property
+    def label(self) -> str:
+        """Where it is."""
+        ...
+
+
+T = TypeVar("T", bound=Selectable)
 
 _RANGE = re.compile(r"(\d+)(?:-(\d+))?")
 
@@ -67,7 +84,7 @@ def parse_iterations(text: str, n_iterations: int, *, place: str = "") -> list[i
     return list(range(first, last + 1))
 
 
-def select_runs(runs: Iterable[Run], text: str) -> list[Run]:
+def select_runs(runs: Iterable[T], text: str) -> list[T]:
     """Keep the runs that satisfy every ``key=value`` in `text`.
 
     Parameters
@@ -80,7 +97,8 @@ def select_runs(runs: Iterable[Run], text: str) -> list[Run]:
 
     Returns
     -------
-    list of Run
+    list
+        Of them.
 
     Raises
     ------
@@ -115,7 +133,7 @@ def _parse_condition(word: str) -> tuple[str, str]:
     return key, value
 
 
-def _meets(run: Run, key: str, value: str) -> bool:
+def _meets(run: Selectable, key: str, value: str) -> bool:
     actual = run.run_id if key == "run" else getattr(run, key)
     match = _RANGE.fullmatch(value)
     if isinstance(actual, int):

@@ -30,8 +30,11 @@ ROOMS = {
         "archive", "graph", "run", "mask", "layout", "bits", "selection", "table", "errors",
     },
     "figures": {"stats", "run", "mask", "layout", "table", "errors"},
+    "reproduce": {
+        "prune", "figures", "stats", "convert", "archive", "run", "mask", "table", "errors",
+    },
     "cli": {
-        "prune", "figures", "stats", "convert", "archive", "run", "mask", "layout", "bits",
+        "reproduce", "prune", "figures", "stats", "convert", "archive", "run", "mask", "layout", "bits",
         "selection", "table", "errors",
     },
     "__main__": {"cli"},

@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import click
 
 from maskstat.cli.options import overwrite_option, quiet_option, seed_option
-from maskstat.cli.progress import Bars, LineProgress
-from maskstat.cli.report import note, report
-from maskstat.errors import OutputExistsError, StorageError, UsageError
+from maskstat.cli.sweeping import list_runs, require_sweep, sweep, watching
+from maskstat.errors import UsageError
 from maskstat.prune import Recipe, prune
 from maskstat.prune.grid import Grid
-from maskstat.prune.progress import Silent
-from maskstat.prune.sweep import Job, Watch
-from maskstat.prune.workers import run_sweep
 
 __all__ = ["command"]
 
@@ -48,10 +40,19 @@ __all__ = ["command"]
 @click.option(
     "--jobs",
     type=click.IntRange(min=1),
-    default=1,
-    show_default=True,
     metavar="N",
-    help="Processes that share a sweep's runs.",
+    help="Processes that share a sweep's runs; with --scheduler, workers that it is cut for.  "
+    "[default: 1, or the workers that are there]",
+)
+@click.option(
+    "--shard",
+    metavar="I/N",
+    help="Run one of N disjoint shares of a sweep, which together are all of it.",
+)
+@click.option(
+    "--scheduler",
+    metavar="tcp://HOST:PORT",
+    help="Run a sweep on the workers of a Dask scheduler, which share the folder --output.",
 )
 @click.option(
     "--model",
@@ -108,7 +109,8 @@ __all__ = ["command"]
 @click.option(
     "--engine",
     metavar="auto|loop|ensemble",
-    help="How networks are trained: one by one, or chains of layers side by side.",
+    help="How networks are trained: one by one, or chains of layers side by side.  "
+    "[default: loop; auto in sweeps]",
 )
 @click.option(
     "--device",
@@ -150,7 +152,9 @@ def command(
     recipe: str | None,
     settings: tuple[str, ...],
     list_: bool,
-    jobs: int,
+    jobs: int | None,
+    shard: str | None,
+    scheduler: str | None,
     overwrite: bool,
     quiet: bool,
     data_dir: str | None,
@@ -169,7 +173,8 @@ def command(
 
     A recipe with a table [grid], which gives some settings lists, is a sweep: an archive a run in
     the folder --output; runs that are there are skipped, and one that fails does not stop the
-    others. What a run comes to does not depend on --jobs.
+    others. What a run comes to depends neither on --jobs, --shard and --scheduler nor on where it
+    was interrupted.
 
     \b
     Example:
@@ -177,6 +182,7 @@ def command(
       maskstat prune --seed 0 --vary order --run 1 -o a1.h5
       maskstat prune --model resnet18-cifar --dataset cifar10 --download --device auto
       maskstat prune --recipe grid.toml --jobs 2 -o runs/
+      maskstat prune --recipe grid.toml --shard 1/4 -o runs/
     """
     if output == "-":
         raise UsageError(
@@ -194,13 +200,22 @@ def command(
         grid = Grid(base=Recipe().with_settings(settings), axes={})
     grid = grid.replace(**changes)
     surroundings: dict[str, Any] = {"data_dir": data_dir, "download": download, "device": device}
+    require_sweep(grid, {"--shard": shard, "--scheduler": scheduler})
     if list_:
-        for name in grid.recipes:
-            click.echo(name)
+        list_runs(grid, shard)
     elif grid.axes:
-        _sweep(grid, output or "runs", jobs, overwrite, quiet, surroundings)
+        sweep(
+            grid,
+            Path(output or "runs"),
+            shard=shard,
+            jobs=jobs,
+            scheduler=scheduler,
+            overwrite=overwrite,
+            quiet=quiet,
+            surroundings=surroundings,
+        )
     else:
-        with _watch(quiet, several=False) as watch:
+        with watching(quiet, several=False) as watch:
             prune(
                 grid.base,
                 output=output or "run.h5",
@@ -239,59 +254,3 @@ def _number(word: str) -> float:
         raise UsageError(
             f"'{word}' is no number", code="bad-value", place="--levels", hint="--levels 0.5,0.8"
         ) from None
-
-
-def _sweep(
-    grid: Grid, output: str, workers: int, overwrite: bool, quiet: bool, surroundings: Any
-) -> None:
-    """Run all runs, tell what became of each, and leave with the worst one's status."""
-    folder = _folder(output)
-    jobs = [
-        Job(name=name, recipe=recipe, path=folder / f"{name}.h5")
-        for name, recipe in grid.recipes.items()
-    ]
-    counts = {"done": 0, "skipped": 0, "failed": 0}
-    status = 0
-    with _watch(quiet, several=True) as watch:
-        for outcome in run_sweep(
-            jobs, workers=workers, overwrite=overwrite, surroundings=surroundings, watch=watch
-        ):
-            counts[outcome.status] += 1
-            if outcome.error is not None:
-                report(outcome.error)
-                status = max(status, outcome.error.exit_status)
-    said = ", ".join(f"{n} {what}" for what, n in counts.items() if n)
-    note(f"{len(jobs)} runs in {folder}: {said}")
-    click.get_current_context().exit(status)
-
-
-def _folder(output: str) -> Path:
-    """Make the folder of a sweep."""
-    folder = Path(output)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except FileExistsError:
-        raise OutputExistsError(
-            "it is a file",
-            code="output-exists",
-            place=output,
-            consequence="a sweep writes an archive a run into a folder",
-            hint="-o runs/",
-        ) from None
-    except OSError as error:
-        raise StorageError(
-            error.strerror or str(error), code="no-such-folder", place=output
-        ) from error
-    return folder
-
-
-@contextmanager
-def _watch(quiet: bool, *, several: bool) -> Iterator[Watch]:
-    """Choose bars on a terminal, lines elsewhere, nothing when quiet."""
-    if quiet:
-        yield lambda _: Silent()
-    elif sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
-        with Bars() as bars:
-            yield lambda name: bars.watch(name if several else "")
-    else:
-        yield lambda name: LineProgress(name if several else "")

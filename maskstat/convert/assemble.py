@@ -152,6 +152,8 @@ def _shapes(masks: Sequence[TensorMask], place: str) -> dict[str, tuple[int, ...
         name = printable(mask.name)
         if mask.name in shapes:
             raise InputError(f"'{name}' comes twice", code="duplicate-name", place=place)
+        if mask.name.encode(errors="replace") != mask.name.encode(errors="surrogatepass"):
+            raise InputError(f"the name '{name}' is no text", code="bad-name", place=place)
         if not mask.name or min(mask.shape, default=1) < 1:
             raise InputError(
                 f"'{name}' has the shape {mask.shape}",

@@ -103,7 +103,10 @@ def _tree(source: Source, path: str, place: str) -> HdfTree:
 
 def _ask(source: Source, path: str, place: str) -> dict[str, Any]:
     """Have the library look at the file, in another process."""
-    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
+    # Two colons forbid filters from other libraries; a file that cannot be opened is tried with
+    # every library in the path all the same.
+    plugins = {"HDF5_PLUGIN_PRELOAD": "::", "HDF5_PLUGIN_PATH": os.devnull}
+    environment = {**os.environ, **plugins, "OPENBLAS_NUM_THREADS": "1"}
     environment["PYTHONPATH"] = os.pathsep.join(entry for entry in sys.path if entry)
     with _as_file(source, path) as name:
         try:

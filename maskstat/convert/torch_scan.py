@@ -10,7 +10,7 @@ from __future__ import annotations
 import pickletools
 import zipfile
 from collections.abc import Iterator
-from typing import IO
+from typing import IO, NamedTuple
 
 from maskstat.convert.zip_file import check_directory
 from maskstat.errors import InputError, printable
@@ -23,7 +23,7 @@ LEGACY_MAGIC = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."
 _ZIP_MAGIC = b"PK\x03\x04"
 _PICKLE_BYTES = 1 << 25
 _LEGACY_PICKLES = 5
-_OPCODES = 2_000_000
+_OPCODES = 1_000_000
 _IN_A_TUPLE = 10_000
 _STORAGES = ("Float", "Double", "Half", "BFloat16", "Byte", "Char", "Short", "Int", "Long", "Bool")
 _CONSTRUCTORS = frozenset(
@@ -161,6 +161,26 @@ def _globals(file: IO[bytes], place: str) -> Iterator[str]:
         raise damaged(place, "its pickle is not whole") from error
 
 
+class _Effect(NamedTuple):
+    """What an opcode does to the stack: take all above a mark, then some more, and leave some."""
+
+    to_mark: bool
+    n_taken: int
+    n_left: int
+
+    @classmethod
+    def of(cls, opcode: pickletools.OpcodeInfo) -> _Effect:
+        before = [kind.name for kind in opcode.stack_before]
+        to_mark = "mark" in before
+        n_taken = before.index("mark") if to_mark else len(before)
+        return cls(to_mark, n_taken, len(opcode.stack_after))
+
+
+_EFFECTS = {opcode.name: _Effect.of(opcode) for opcode in pickletools.opcodes}
+_PUTS = frozenset({"PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE"})
+_GETS = frozenset({"GET", "BINGET", "LONG_BINGET"})
+
+
 class _Stack:
     """What a pickle's opcodes would leave: of each value, how many there are in it if a tuple.
 
@@ -177,22 +197,23 @@ class _Stack:
         if name == "MARK":
             values.append(None)
             return 0
-        if name in ("PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE"):
+        if name in _PUTS:
             at = len(self._memo) if name == "MEMOIZE" else argument
             self._memo[at] = values[-1] or 1
             return 0
-        taken: list[int] = []
-        before = [kind.name for kind in opcode.stack_before]
-        if "mark" in before:
-            while (value := values.pop()) is not None:
-                taken.append(value)
-            before = before[: before.index("mark")]
-        for _ in before:
-            taken.append(values.pop() or 1)
-        size = 1 + sum(taken) if "TUPLE" in name else taken[0] if name == "DUP" else 1
-        if name in ("GET", "BINGET", "LONG_BINGET"):
+        to_mark, n_taken, n_left = _EFFECTS[name]
+        size = taken = 0
+        while to_mark and (value := values.pop()) is not None:
+            taken += value
+        for _ in range(n_taken):
+            size = values.pop() or 1
+            taken += size
+        if name in _GETS:
             size = self._memo[argument]
-        values += [size] * len(opcode.stack_after)
+        elif name != "DUP":
+            size = 1 + taken if "TUPLE" in name else 1
+        for _ in range(n_left):
+            values.append(size)
         return size
 
 

@@ -42,6 +42,8 @@ class Grid:
     def from_toml(cls, path: str | Path, *, settings: Iterable[str] = ()) -> Self:
         """Read a recipe file; its table ``[grid]`` holds the lists.
 
+        With lists it is a sweep, and ``train.engine`` is ``auto`` unless the file says otherwise.
+
         Parameters
         ----------
         path
@@ -59,7 +61,10 @@ class Grid:
         if not isinstance(table, Mapping):
             raise _bad_axis("it is no table", str(path), "grid")
         axes = dict(_axes(table, str(path)))
-        base = Recipe.from_mapping(tree, place=str(path)).with_settings(settings)
+        base = Recipe.from_mapping(tree, place=str(path))
+        if axes and "engine" not in tree.get("train", {}):
+            base = base.replace(engine="auto")
+        base = base.with_settings(settings)
         grid = cls(base=base, axes=axes)
         grid.recipes  # noqa: B018  every combination has to be a recipe
         return grid

@@ -75,7 +75,8 @@ class Recipe:
         Stochastic gradient descent; its state starts fresh at every iteration.
     engine : [train.engine]
         ``loop``, one network at a time; ``ensemble``, several side by side, for chains of
-        convolutions and linear layers; ``auto``, the ensemble where it can.
+        convolutions and linear layers; ``auto``, the ensemble where it can. Sweeps have ``auto``
+        unless they say otherwise.
     seed : [random.seed]
         Fixes every draw.
     vary : [random.vary]
@@ -141,7 +142,7 @@ class Recipe:
     )
     engine: str = setting(
         "train.engine",
-        "auto",
+        "loop",
         "'auto', 'loop' or 'ensemble'",
         lambda x: x in ("auto", "loop", "ensemble"),
     )

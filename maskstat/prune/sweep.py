@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-import json
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from maskstat.errors import MaskstatError
-from maskstat.prune.progress import Progress
+from maskstat.errors import MaskstatError, TrainingError
+from maskstat.prune.progress import Progress, Silent
 from maskstat.prune.recipe import Recipe
 
 if TYPE_CHECKING:
+    from maskstat.prune.data.dataset import Dataset
     from maskstat.prune.engines.engine import Engine
     from maskstat.prune.trial import Trial
     from maskstat.prune.workshop import Workshop
 
-__all__ = ["PACK", "Job", "Outcome", "Watch", "packs", "run_pack"]
-
-PACK = 8
-"""Replicas that train together where they can: beyond, a step's arrays leave the cache."""
-
-_APART = ("prune.exclude", "prune.keep_output", "train", "data", "model", "dataset")
-"""Settings, and sections of them, in which runs that train together are the same."""
+__all__ = ["Job", "Outcome", "Watch", "lost", "run_pack", "run_safely", "unfinished"]
 
 Watch: TypeAlias = Callable[[str], Progress]
 """Makes what is told about a run, from its name."""
@@ -68,40 +63,13 @@ class Outcome:
     error: MaskstatError | None = None
 
 
-def packs(jobs: Sequence[Job], *, workers: int) -> list[list[Job]]:
-    """Put runs together that can train side by side, a like number for every worker.
-
-    Parameters
-    ----------
-    jobs
-        The runs.
-    workers
-        How many processes share them.
-
-    Returns
-    -------
-    list of list of Job
-        What a run comes to does not depend on it.
-    """
-    alike: dict[str, list[Job]] = {}
-    for job in jobs:
-        settings = job.recipe.settings
-        shared = {
-            key: value
-            for key, value in settings.items()
-            if key in _APART or key.partition(".")[0] in _APART
-        }
-        alike.setdefault(json.dumps(shared, sort_keys=True), []).append(job)
-    found = []
-    for group in alike.values():
-        n = -(-len(group) // PACK)
-        n = min(-(-n // workers) * workers, len(group))
-        found += [group[start::n] for start in range(n)]
-    return found
-
-
 def run_pack(
-    pack: Sequence[Job], *, overwrite: bool, surroundings: Mapping[str, Any], watch: Watch
+    pack: Sequence[Job],
+    *,
+    overwrite: bool,
+    surroundings: Mapping[str, Any],
+    watch: Watch,
+    datasets: dict[str, Dataset] | None = None,
 ) -> list[Outcome]:
     """Run some runs of one architecture to their ends in this process.
 
@@ -115,20 +83,29 @@ def run_pack(
         ``data_dir``, ``download``, ``device``, as `prune` takes them.
     watch
         Makes what is told about each.
+    datasets
+        The data sets that this process has loaded, by name; those that are loaded now are added.
 
     Returns
     -------
     list of Outcome
         In the order of the runs; a run that fails does not stop the others.
+
+    Raises
+    ------
+    MissingExtraError
+        torch is not installed.
     """
-    from maskstat.prune.session import deterministic_torch
+    from maskstat.prune.session import deterministic_torch, require_torch
+
+    require_torch()
     from maskstat.prune.workshop import Workshop
 
     outcomes: dict[str, Outcome] = {}
     waiting: list[tuple[Job, Trial]] = []
     engine: Engine | None = None
     with deterministic_torch():
-        workshop = Workshop(**surroundings)
+        workshop = Workshop(**surroundings, datasets=datasets)
         for job in pack:
             begun = _begin(job, workshop, watch(job.name), overwrite=overwrite)
             if isinstance(begun, Outcome):
@@ -177,3 +154,92 @@ def _finish(waiting: Sequence[tuple[Job, Trial]], engine: Engine) -> dict[str, O
         )
         for job, trial in waiting
     }
+
+
+def run_safely(pack: Sequence[Job], *, watch: Watch, **given: Any) -> list[Outcome]:
+    """Run a pack as `run_pack`; an error that nobody foresaw ends only the run that it comes from.
+
+    Parameters
+    ----------
+    pack
+        The runs. If one of them breaks the pack, each is run by itself, from where it got to.
+    watch, **given
+        As `run_pack` takes them.
+
+    Returns
+    -------
+    list of Outcome
+        In the order of the runs.
+
+    Raises
+    ------
+    MissingExtraError
+        torch is not installed.
+    """
+    try:
+        return run_pack(pack, watch=watch, **given)
+    except MaskstatError:
+        raise
+    except Exception as error:
+        if len(pack) > 1:
+            return [outcome for job in pack for outcome in run_safely([job], watch=watch, **given)]
+        (job,) = pack
+        watch(job.name).note(traceback.format_exc())
+        crash = MaskstatError(
+            f"{type(error).__name__}: {error}",
+            code="run-crashed",
+            place=str(job.path),
+            consequence="the iterations that were published stand",
+            hint="if it is not yours, report it with the lines above",
+        )
+        return [Outcome(name=job.name, path=job.path, status="failed", error=crash)]
+
+
+def unfinished(
+    jobs: Sequence[Job], *, overwrite: bool, watch: Watch
+) -> tuple[list[Outcome], list[Job]]:
+    """Set runs aside that are complete, before the others are shared out.
+
+    Parameters
+    ----------
+    jobs
+        The runs.
+    overwrite
+        Whether none is, whatever is there.
+    watch
+        Makes what is told about each.
+
+    Returns
+    -------
+    list of Outcome, list of Job
+        What is skipped, and what is left; each in order.
+    """
+    from maskstat.prune.resume import Target
+
+    skipped: list[Outcome] = []
+    left: list[Job] = []
+    for job in jobs:
+        try:
+            earlier = Target(job.path, overwrite=overwrite).earlier_run(
+                job.recipe, progress=Silent()
+            )
+        except MaskstatError:  # told when its turn comes
+            earlier = None
+        if earlier is not None and earlier.status == "complete":
+            watch(job.name).note(f"skipped: {job.path} is complete")
+            skipped.append(Outcome(name=job.name, path=job.path, status="skipped"))
+        else:
+            left.append(job)
+    return skipped, left
+
+
+def lost(job: Job, fact: str = "its process ended before it") -> Outcome:
+    """Say that nobody is left who could tell what became of a run."""
+    error = TrainingError(
+        fact,
+        code="worker-lost",
+        place=str(job.path),
+        consequence="the iterations that were published stand",
+        hint="the same command continues it; fewer workers at once if memory ran out",
+    )
+    return Outcome(name=job.name, path=job.path, status="failed", error=error)

@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import threading
+from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
-from multiprocessing.context import SpawnContext, SpawnProcess
-from queue import Empty
+from contextlib import contextmanager
+from importlib.util import find_spec
+from multiprocessing import resource_tracker
+from multiprocessing.connection import Connection, wait
 from typing import Any
 
-from maskstat.errors import MaskstatError, TrainingError
+from maskstat.prune.packing import packs
 from maskstat.prune.progress import Progress
-from maskstat.prune.sweep import Job, Outcome, Watch, packs, run_pack
+from maskstat.prune.session import require_torch
+from maskstat.prune.sweep import Job, Outcome, Watch, lost, run_safely, unfinished
 
 __all__ = ["run_sweep"]
 
-_PATIENCE = 0.5
-"""Seconds between looks at whether all workers are alive."""
+_CHANCES = 2
+"""How many processes a run may take down with it."""
+_PATIENCE = 5.0
+"""Seconds that a process has to end."""
 
 
 def run_sweep(
@@ -42,69 +49,172 @@ def run_sweep(
     Yields
     ------
     Outcome
-        As the runs end.
+        As the runs end; first those that were complete. When a process is killed, its runs are
+        continued by another, each by itself.
+
+    Raises
+    ------
+    MissingExtraError
+        torch is not installed.
     """
-    shares = packs(jobs, workers=workers)
-    if min(workers, len(shares)) == 1:
-        for share in shares:
-            yield from run_pack(share, overwrite=overwrite, surroundings=surroundings, watch=watch)
+    skipped, left = unfinished(jobs, overwrite=overwrite, watch=watch)
+    yield from skipped
+    shares = packs(left, workers=workers)
+    if shares and find_spec("torch") is None:
+        require_torch()
+    if min(workers, len(shares)) > 1:
+        crew = _Crew(shares, workers, (overwrite, dict(surroundings)), watch)
+        yield from crew.outcomes()
         return
-    yield from _spread(shares, min(workers, len(shares)), overwrite, surroundings, watch)
-
-
-def _spread(
-    shares: list[list[Job]],
-    workers: int,
-    overwrite: bool,
-    surroundings: Mapping[str, Any],
-    watch: Watch,
-) -> Iterator[Outcome]:
-    """Hand packs to processes and pass on what they tell."""
-    context = multiprocessing.get_context("spawn")
-    tasks, told = context.Queue(), context.Queue()
-    for share in (*shares, *[None] * workers):
-        tasks.put(share)
-    crew = [_hire(context, (tasks, told, overwrite, dict(surroundings))) for _ in range(workers)]
-    watches: dict[str, Progress] = {}
-    missing = {job.name: job for share in shares for job in share}
-    try:
-        while missing:
-            try:
-                name, method, given = told.get(timeout=_PATIENCE)
-            except Empty:
-                if any(worker.is_alive() for worker in crew):
-                    continue
-                yield from (_lost(job) for job in missing.values())
-                return
-            if method == "outcome":
-                del missing[name]
-                yield given
-            else:
-                if name not in watches:
-                    watches[name] = watch(name)
-                getattr(watches[name], method)(**given)
-    finally:
-        for worker in crew:
-            worker.terminate() if missing else worker.join()
-
-
-def _hire(context: SpawnContext, given: tuple[Any, ...]) -> SpawnProcess:
-    worker = context.Process(target=_work, args=given, daemon=True)
-    worker.start()
-    return worker
-
-
-def _work(tasks: Any, told: Any, overwrite: bool, surroundings: dict[str, Any]) -> None:
-    """Run packs until there are no more; end with the process that hired this one."""
-    threading.Thread(target=_outlive_nobody, daemon=True).start()
-    while (share := tasks.get()) is not None:
-        for outcome in run_pack(
+    datasets: dict[str, Any] = {}
+    for share in shares:
+        yield from run_safely(
             share,
             overwrite=overwrite,
             surroundings=surroundings,
-            watch=lambda name: _Teller(told, name),
+            watch=watch,
+            datasets=datasets,
+        )
+
+
+class _Crew:
+    """Processes, the packs they are at, and those that wait."""
+
+    def __init__(
+        self, shares: Sequence[list[Job]], workers: int, given: tuple[Any, ...], watch: Watch
+    ) -> None:
+        self._waiting = deque(shares)
+        self._places = workers
+        self._given = given
+        self._watch = watch
+        self._watches: dict[str, Progress] = {}
+        self._deaths: Counter[str] = Counter()
+        self._workers: dict[Connection, _Worker] = {}
+        self._dismissed: list[_Worker] = []
+
+    def outcomes(self) -> Iterator[Outcome]:
+        """Hand packs out until all runs have come to something."""
+        try:
+            while self._waiting or self._workers:
+                self._hire()
+                if not self._workers:  # no process could be started
+                    yield from (lost(job) for share in self._waiting for job in share)
+                    return
+                for line in wait(list(self._workers)):
+                    yield from self._listen(self._workers[line])  # type: ignore[index]
+        finally:
+            for worker in self._workers.values():
+                worker.process.terminate()
+            for worker in (*self._workers.values(), *self._dismissed):
+                worker.end()
+
+    def _hire(self) -> None:
+        while self._waiting and len(self._workers) < self._places:
+            worker = _Worker(self._given)
+            self._workers[worker.line] = worker
+            worker.take(self._waiting.popleft())
+
+    def _listen(self, worker: _Worker) -> Iterator[Outcome]:
+        """Take in one thing that a process tells, or that it is gone."""
+        try:
+            name, method, given = worker.line.recv()
+        except (EOFError, OSError):
+            yield from self._bury(worker)
+            return
+        if method == "ready":
+            worker.ready = True
+        elif method == "outcome":
+            del worker.left[name]
+            yield given
+            if not worker.left:
+                self._next(worker)
+        else:
+            if name not in self._watches:
+                self._watches[name] = self._watch(name)
+            getattr(self._watches[name], method)(**given)
+
+    def _next(self, worker: _Worker) -> None:
+        """Give a process another pack, or let it go."""
+        if self._waiting:
+            worker.take(self._waiting.popleft())
+            return
+        del self._workers[worker.line]
+        worker.line.close()
+        self._dismissed.append(worker)
+
+    def _bury(self, worker: _Worker) -> Iterator[Outcome]:
+        """Let the runs of a process that is gone wait for another, unless they are why."""
+        del self._workers[worker.line]
+        self._dismissed.append(worker)
+        if not worker.ready:
+            self._places -= 1
+        for job in worker.left.values():
+            self._deaths[job.name] += 1
+            if worker.ready and self._deaths[job.name] < _CHANCES:
+                self._waiting.append([job])
+            else:
+                yield lost(job)
+
+
+class _Worker:
+    """A process, and what it has still to do."""
+
+    def __init__(self, given: tuple[Any, ...]) -> None:
+        context = multiprocessing.get_context("spawn")
+        self.line, theirs = context.Pipe()
+        self.left: dict[str, Job] = {}
+        self.ready = False
+        self.process = context.Process(target=_work, args=(theirs, *given), daemon=True)
+        with _interrupts_held():
+            self.process.start()
+        theirs.close()
+
+    def take(self, share: list[Job]) -> None:
+        """Give it a pack; if it is gone, its line says so when it is listened to."""
+        self.left = {job.name: job for job in share}
+        try:
+            self.line.send(share)
+        except OSError:
+            return
+
+    def end(self) -> None:
+        """Wait until the process is gone."""
+        self.line.close()
+        self.process.join(_PATIENCE)
+        if self.process.is_alive():
+            self.process.kill()
+            self.process.join()
+
+
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Let processes that are started here never see Ctrl-C, which goes to all of a terminal's."""
+    resource_tracker.ensure_running()  # or it would be started now, and let interrupts through
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _work(line: Connection, overwrite: bool, surroundings: dict[str, Any]) -> None:
+    """Run packs until there are no more; end with the process that hired this one."""
+    threading.Thread(target=_outlive_nobody, daemon=True).start()
+    datasets: dict[str, Any] = {}
+    line.send(("", "ready", {}))
+    while True:
+        try:
+            share = line.recv()
+        except EOFError:
+            return
+        for outcome in run_safely(
+            share,
+            overwrite=overwrite,
+            surroundings=surroundings,
+            watch=lambda name: _Teller(line, name),
+            datasets=datasets,
         ):
-            told.put((outcome.name, "outcome", outcome))
+            line.send((outcome.name, "outcome", outcome))
 
 
 def _outlive_nobody() -> None:
@@ -117,35 +227,23 @@ def _outlive_nobody() -> None:
 class _Teller:
     """A `Progress` that passes everything on to another process."""
 
-    def __init__(self, told: Any, name: str) -> None:
-        self._told, self._name = told, name
+    def __init__(self, line: Connection, name: str) -> None:
+        self._line, self._name = line, name
 
     def start(self, **given: Any) -> None:
-        self._told.put((self._name, "start", given))
+        self._line.send((self._name, "start", given))
 
     def download(self, url: str, done: int, total: int | None) -> None:
-        self._told.put((self._name, "download", {"url": url, "done": done, "total": total}))
+        self._line.send((self._name, "download", {"url": url, "done": done, "total": total}))
 
     def estimate(self, **given: Any) -> None:
-        self._told.put((self._name, "estimate", given))
+        self._line.send((self._name, "estimate", given))
 
     def epoch(self, **given: Any) -> None:
-        self._told.put((self._name, "epoch", given))
+        self._line.send((self._name, "epoch", given))
 
     def iteration(self, **given: Any) -> None:
-        self._told.put((self._name, "iteration", given))
+        self._line.send((self._name, "iteration", given))
 
     def note(self, text: str) -> None:
-        self._told.put((self._name, "note", {"text": text}))
-
-
-def _lost(job: Job) -> Outcome:
-    """Say that a run's process is gone."""
-    error: MaskstatError = TrainingError(
-        "its process ended before it",
-        code="worker-lost",
-        place=str(job.path),
-        consequence="the iterations that were published stand",
-        hint="the same command continues it; fewer --jobs if memory ran out",
-    )
-    return Outcome(name=job.name, path=job.path, status="failed", error=error)
+        self._line.send((self._name, "note", {"text": text}))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -10,7 +12,7 @@ from maskstat.run import Run
 from maskstat.selection import parse_iterations
 from maskstat.table import Cell, Column, Table
 
-__all__ = ["LAYER_COLUMNS", "RUN_COLUMNS", "describe", "list_runs"]
+__all__ = ["LAYER_COLUMNS", "RUN_COLUMNS", "Hole", "describe", "list_runs"]
 
 LAYER_COLUMNS = {
     "run": Column("text", "where the run was read from"),
@@ -29,7 +31,9 @@ LAYER_COLUMNS = {
 RUN_COLUMNS = {
     "path": Column("text", "where the run was read from"),
     "run": Column("text", "name inside the archive"),
-    "status": Column("text", "complete, partial or failed"),
+    "status": Column(
+        "text", "complete, partial, failed; of a run that a sweep lacks, missing or damaged"
+    ),
     "model": Column("text", "network"),
     "dataset": Column("text", "task"),
     "method": Column("text", "pruning method"),
@@ -42,7 +46,42 @@ RUN_COLUMNS = {
     "density": Column("number", "kept / size"),
     "test_accuracy": Column("number", "at the last iteration"),
     "digest": Column("text", "SHA-256 of the run's content"),
+    "reason": Column("text", "why the run failed, or why its archive does not hold it"),
 }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hole:
+    """A run that a sweep is to hold and does not.
+
+    Parameters
+    ----------
+    path
+        Where its archive is to be.
+    run_id
+        Its name inside.
+    model, dataset, method, seed, replicate
+        As in `maskstat.Run`.
+    status
+        ``missing``, or ``damaged`` where its archive cannot be read.
+    reason
+        Why, if something is in its place.
+    """
+
+    path: str
+    run_id: str
+    model: str
+    dataset: str
+    method: str
+    seed: int
+    replicate: int | None
+    status: Literal["missing", "damaged"] = "missing"
+    reason: str | None = None
+
+    @property
+    def label(self) -> str:
+        """Where it is to be."""
+        return self.path
 
 
 def describe(
@@ -162,42 +201,58 @@ def _identity(run: Run) -> dict[str, object]:
     }
 
 
-def list_runs(runs: Iterable[Run]) -> Table:
+def list_runs(runs: Iterable[Run | Hole]) -> Table:
     """Tabulate runs, one a row.
 
     Parameters
     ----------
     runs
-        The runs.
+        The runs, and those that are not there.
 
     Returns
     -------
     Table
     """
-    rows: list[dict[str, Cell]] = []
-    for run in runs:
-        kept = int(run.kept[-1].sum())
-        rows.append(
-            {
-                "path": run.label.removesuffix(f"::{run.run_id}"),
-                "run": run.run_id,
-                "status": run.status,
-                "model": run.model,
-                "dataset": run.dataset,
-                "method": run.method,
-                "seed": run.seed,
-                "replicate": run.replicate,
-                "iterations": run.n_iterations - 1,
-                "layers": len(run.layout.layers),
-                "size": run.layout.size,
-                "kept": kept,
-                "density": kept / run.layout.size,
-                "test_accuracy": _at(run, "test_accuracy", run.n_iterations - 1),
-                "digest": run.digest,
-            }
-        )
+    rows = [{**_origin(run), **(_content(run) if isinstance(run, Run) else {})} for run in runs]
     return Table(
         schema="maskstat.list/1",
         columns=RUN_COLUMNS,
-        data={name: [row[name] for row in rows] for name in RUN_COLUMNS},
+        data={name: [row.get(name) for row in rows] for name in RUN_COLUMNS},
     )
+
+
+def _origin(run: Run | Hole) -> dict[str, Cell]:
+    """Say what a run is, whether it is there or not."""
+    return {
+        "path": run.label.removesuffix(f"::{run.run_id}"),
+        "run": run.run_id,
+        "status": run.status,
+        "model": run.model,
+        "dataset": run.dataset,
+        "method": run.method,
+        "seed": run.seed,
+        "replicate": run.replicate,
+        "reason": _failure(run) if isinstance(run, Run) else run.reason,
+    }
+
+
+def _content(run: Run) -> dict[str, Cell]:
+    """Say what a run has come to."""
+    kept = int(run.kept[-1].sum())
+    return {
+        "iterations": run.n_iterations - 1,
+        "layers": len(run.layout.layers),
+        "size": run.layout.size,
+        "kept": kept,
+        "density": kept / run.layout.size,
+        "test_accuracy": _at(run, "test_accuracy", run.n_iterations - 1),
+        "digest": run.digest,
+    }
+
+
+def _failure(run: Run) -> str | None:
+    """Return why a run failed, as its provenance has it."""
+    failure = run.provenance.get("failure")
+    if not isinstance(failure, dict):
+        return None
+    return f"{failure.get('message')} (iteration {failure.get('iteration')})"

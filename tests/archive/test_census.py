@@ -40,9 +40,10 @@ def test_damaged_bytes() -> None:
 
 
 @pytest.mark.slow
-def test_every_byte_in_every_way() -> None:
-    found = counted("census.py", "--all")
-    assert total(found, "refused") > 50_000
+@pytest.mark.parametrize("part", range(4))
+def test_every_byte_in_every_way(part: int) -> None:
+    found = counted("census.py", "--all", "--every", "4", "--from", str(part))
+    assert total(found, "refused") > 8_000
 
 
 def test_metadata_changed_with_its_checksum_mended() -> None:
@@ -53,15 +54,15 @@ def test_metadata_changed_with_its_checksum_mended() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("part", range(4))
+@pytest.mark.parametrize("part", range(8))
 def test_every_field_with_every_value(part: int) -> None:
-    assert total(counted("mutator.py", "--every", "4", "--from", str(part)), "refused") > 5_000
+    assert total(counted("mutator.py", "--every", "8", "--from", str(part)), "refused") > 5_000
 
 
 @pytest.mark.slow
 def test_several_fields_at_once() -> None:
-    found = counted("mutator.py", "--every", "1000", "--examples", "5000")
-    assert sum(found["several at once"].values()) >= 5_000
+    found = counted("mutator.py", "--every", "1000", "--examples", "3000")
+    assert sum(found["several at once"].values()) >= 3_000
 
 
 def test_the_judge_tells_what_must_not_be(image: bytes) -> None:

@@ -83,9 +83,10 @@ def test_writers_killed_at_random_moments(tmp_path: Path, sent: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("seed", range(1, 5))
 @pytest.mark.parametrize("sent", ["KILL", "TERM"])
-def test_two_hundred_writers_killed(tmp_path: Path, sent: str) -> None:
-    kill(tmp_path, 200, 1, sent)
+def test_two_hundred_writers_killed(tmp_path: Path, sent: str, seed: int) -> None:
+    kill(tmp_path, 50, seed, sent)
 
 
 @pytest.fixture

@@ -43,6 +43,7 @@ def test_every_combination_is_a_run_and_the_last_list_changes_fastest(toml):
         for replicate in (0, 1)
     ]
     assert {(r.epochs, r.lr, r.vary) for r in recipes} == {(2, 0.1, ("order",))}
+    assert {r.engine for r in recipes} == {"auto"}
     assert next(iter(grid.recipes)) == "lenet-digits-l1-unstructured-s3-r0-lr=0.1"
 
 
@@ -50,6 +51,11 @@ def test_a_recipe_without_a_grid_is_one_run(toml):
     grid = Grid.from_toml(toml("[train]\nepochs = 3\n"), settings=["train.lr=0.5"])
     assert grid.axes == {}
     assert list(grid.recipes.values()) == [Recipe(epochs=3, lr=0.5)]
+
+
+def test_a_sweep_may_choose_its_engine(toml):
+    text = "train.engine = 'loop'\n[grid]\n'random.seed' = [0, 1]"
+    assert {r.engine for r in Grid.from_toml(toml(text)).recipes.values()} == {"loop"}
 
 
 def test_what_is_given_takes_the_place_of_a_list(toml):

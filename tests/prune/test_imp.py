@@ -165,7 +165,7 @@ def test_torch_is_left_as_it_was(tiny):
         {"save_weights": "none", "rewind": "none", "momentum": 0.5, "exclude": ("conv*",)},
         {"save_weights": "none", "rewind": "epoch:1", "epochs": 2, "method": "l2-structured"},
         {"rewind": "random", "criterion": "movement", "augment": ("flip", "crop")},
-        {"vary": ("order",), "replicate": 2, "engine": "loop", "levels": (0.5, 0.6, 0.9)},
+        {"vary": ("order",), "replicate": 2, "engine": "ensemble", "levels": (0.5, 0.6, 0.9)},
     ],
     ids=["default", "everything", "nothing", "late", "random", "levels"],
 )

@@ -12,11 +12,14 @@ from maskstat.archive import open_archive
 from maskstat.errors import StorageError
 from maskstat.prune import Recipe, Silent, prune
 from maskstat.prune.grid import Grid
-from maskstat.prune.sweep import PACK, Job, packs, run_pack
+from maskstat.prune.packing import PACK, packs
+from maskstat.prune.sweep import Job, run_pack
 from maskstat.prune.workers import run_sweep
 
 SURROUNDINGS = {"data_dir": None, "download": False, "device": "cpu"}
-BASE = Recipe(iterations=2, epochs=1, batch_size=128, vary=("order",), save_outputs=True)
+BASE = Recipe(
+    iterations=2, epochs=1, batch_size=128, vary=("order",), save_outputs=True, engine="auto"
+)
 
 
 def jobs_in(folder, **axes):

@@ -27,7 +27,7 @@ _PRETRAIN = "level_pretrain/main/"
 _KNOWN = re.compile(r"(.*/)?(mask\.pth|sparsity_report\.json|model_ep\d+_it\d+\.pth|logger"
                     r"|checkpoint\.pth|hparams\.log)")  # fmt: skip
 _REPORT_BYTES = 1 << 16
-_LOGGER_BYTES = 1 << 24
+_LOGGER_BYTES = 1 << 22
 
 
 def matches(probe: Probe) -> bool:

@@ -11,7 +11,7 @@ from maskstat.errors import NotFoundError, UsageError, closest
 from maskstat.prune.data.arrays import from_factory, from_npz
 from maskstat.prune.data.cifar import cifar
 from maskstat.prune.data.dataset import Dataset
-from maskstat.prune.data.digits import digits
+from maskstat.prune.data.digits import DIGITS_VARIANTS, digits
 from maskstat.prune.data.download import Progress, download, mirrors
 from maskstat.prune.data.mnist import EMNIST_CLASSES, emnist, mnist
 from maskstat.prune.data.places import Places
@@ -33,7 +33,14 @@ _LOADERS: Mapping[str, Callable[[Places], Dataset]] = MappingProxyType(
     }
 )
 
-DATASETS = ("digits", *_LOADERS)
+_EMBEDDED: Mapping[str, Callable[[], Dataset]] = MappingProxyType(
+    {
+        "digits": digits,
+        **{f"digits:{variant}": partial(digits, variant) for variant in DIGITS_VARIANTS},
+    }
+)
+
+DATASETS = (*_EMBEDDED, *_LOADERS)
 """Names that `load` knows, besides paths of .npz files and ``package.module:factory``."""
 
 
@@ -79,8 +86,8 @@ def load(
     >>> load("digits").shape
     (1, 8, 8)
     """
-    if name == "digits":
-        return digits()
+    if name in _EMBEDDED:
+        return _EMBEDDED[name]()
     if name in _LOADERS:
         places = Places.of(name.partition(":")[0], data_dir)
         try:
@@ -93,7 +100,7 @@ def load(
     if name.endswith(".npz"):
         return from_npz(name, data_dir=data_dir)
     module, _, attribute = name.partition(":")
-    if module != "emnist" and module and attribute.isidentifier():
+    if module not in ("digits", "emnist") and module and attribute.isidentifier():
         return from_factory(name)
     raise UsageError(
         f"there is no data set '{name}'",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain, islice
 from typing import TypeAlias
 
 import torch
@@ -51,8 +52,8 @@ class Features:
         ----------
         images : float32 (R, batch, channels, height, width)
             Each replica's own.
-        parameters : dict of float32 (R, ...)
-            Stacked tensors by name.
+        parameters : dict of float32 (R * outputs, ...)
+            Weights and biases of the convolutions by name.
 
         Returns
         -------
@@ -71,8 +72,12 @@ class Features:
         self, images: Tensor, parameters: Mapping[str, Tensor], width: int
     ) -> Iterator[list[Tensor]]:
         """Yield the maps after every step, for one group of replicas after the other."""
-        parts = {name: torch.split(parameters[name], width) for name in self._names}
-        for place, some in enumerate(torch.split(images, width)):
+        if width == len(images):
+            yield self._maps(images, parameters)
+            return
+        n_groups = len(images) // width
+        parts = {name: torch.chunk(parameters[name], n_groups) for name in self._names}
+        for place, some in enumerate(torch.chunk(images, n_groups)):
             yield self._maps(some, {name: part[place] for name, part in parts.items()})
 
     def _maps(self, images: Tensor, parameters: Mapping[str, Tensor]) -> list[Tensor]:
@@ -93,7 +98,7 @@ class Features:
         """Bring all channels of a pixel side by side: torch's channels_last."""
         x, first = images.permute(1, 3, 4, 0, 2), self._steps[0]
         if isinstance(first, Conv) and x.shape[4] == 1:
-            outputs = parameters[first.weight].shape[1]
+            outputs = len(parameters[first.weight]) // len(images)
             copies = torch.arange(x.shape[3], device=x.device).repeat_interleave(outputs)
             pixels = x.reshape(-1, x.shape[3]).index_select(1, copies)  # faster than to expand
             x = pixels.view(*x.shape[:3], -1, 1)
@@ -135,31 +140,32 @@ class Features:
         parameters = {name: values[name].clone().requires_grad_() for name in self._names}
         groups = list(self._groups(images, parameters, width))
         found = [[_by_replica(x.detach(), width) for x in maps] for maps in groups]
-        gradients: Sequence[Tensor] = ()
-        if training:
-            for place, maps in enumerate(groups):
-                wanted = [x for x in maps[:-1] if x.requires_grad]
-                down = torch.autograd.grad(
-                    maps[-1], wanted, maps[-1].detach(), retain_graph=True, allow_unused=True
-                )
-                found[place] += [_by_replica(x, width) for x in down]
-            lasts = [maps[-1] for maps in groups]
-            gradients = torch.autograd.grad(
-                lasts, list(parameters.values()), [x.detach() for x in lasts]
-            )
-        return [*(torch.cat(parts) for parts in zip(*found, strict=True)), *gradients]
+        if not training:
+            return _together(found)
+        lasts = [maps[-1] for maps in groups]
+        inner = [[x for x in maps[:-1] if x.requires_grad] for maps in groups]
+        inputs = [*parameters.values(), *chain.from_iterable(inner)]
+        down = iter(torch.autograd.grad(lasts, inputs, [x.detach() for x in lasts]))
+        of_parameters = list(islice(down, len(parameters)))
+        of_maps = [[_by_replica(next(down), width) for _ in maps] for maps in inner]
+        return [*_together(found), *of_parameters, *_together(of_maps)]
+
+
+def _together(groups: Sequence[Sequence[Tensor]]) -> list[Tensor]:
+    """Join what each group of replicas has, one thing after the other."""
+    return [torch.cat(parts) for parts in zip(*groups, strict=True)]
 
 
 def _convolved(conv: Conv, x: Tensor, parameters: Mapping[str, Tensor]) -> Tensor:
     weight = parameters[conv.weight]
     return conv2d(
         x,
-        weight.flatten(0, 1),
-        None if conv.bias is None else parameters[conv.bias].flatten(),
+        weight,
+        parameters[conv.bias] if conv.bias else None,
         stride=conv.stride,
         padding=conv.padding,
         dilation=conv.dilation,
-        groups=x.shape[1] // weight.shape[2],
+        groups=x.shape[1] // weight.shape[1],
     )
 
 

@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn.functional import pad
 
 from maskstat.layout import Layer, Layout, Parameter
 from maskstat.prune.engines.chain import Linear, ReLU
@@ -40,9 +39,10 @@ class Pack:
 
     Attributes
     ----------
-    parameters : dict of float32 (R, ...)
-        Stacked tensors by name.
-    masked, factors : list of float32 (R, ...)
+    parameters : dict of float32
+        By name. Of convolutions: all replicas' outputs one after the other, (R * outputs, ...); of
+        linear layers: weights (R, inputs, outputs) and biases (R, 1, outputs).
+    masked, factors : list of float32
         Those of them that may be pruned, and their masks as zeros and ones.
 
     Notes
@@ -66,28 +66,38 @@ class Pack:
         self.size = len(replicas)
         self._features, self._head, self._layout, self._device = features, head, layout, device
         linear = [step for step in head if isinstance(step, Linear)]
-        self._padded = {name for step in linear for name in (step.weight, step.bias)}
+        self._weights = {step.weight for step in linear}
+        self._biases = {step.bias for step in linear}
         weights = np.stack([replica.start.weights for replica in replicas])
         others = np.stack([replica.start.others for replica in replicas])
         kept = np.stack([replica.kept for replica in replicas]).astype(np.float32)
-        stacked = {place.name: self._stacked(weights, place) for place in layout.layers}
-        stacked |= {place.name: self._stacked(others, place) for place in layout.others}
-        self.parameters = {name: tensor.requires_grad_() for name, tensor in stacked.items()}
+        stored = {place.name: self._stored(weights, place) for place in layout.layers}
+        stored |= {place.name: self._stored(others, place) for place in layout.others}
+        self.parameters = {name: tensor.requires_grad_() for name, tensor in stored.items()}
         self.masked = [self.parameters[layer.name] for layer in layout.layers]
-        self.factors = [self._stacked(kept, layer) for layer in layout.layers]
+        self.factors = [self._stored(kept, layer) for layer in layout.layers]
         places: list[Layer | Parameter] = [*layout.layers, *layout.others]
         self._outputs = {place.name: place.shape[0] for place in places if place.shape}
 
-    def _stacked(self, rows: NDArray[np.float32], place: Layer | Parameter) -> Tensor:
-        """Copy one tensor of all replicas from their flat vectors, (R, n)."""
+    def _stored(self, rows: NDArray[np.float32], place: Layer | Parameter) -> Tensor:
+        """Bring one tensor of all replicas, from their flat vectors (R, n), into its form here."""
         start = place.weight_offset if isinstance(place, Layer) else place.offset
         columns = rows[:, start : start + place.size].reshape(self.size, *place.shape)
-        room = place.shape
-        if place.name in self._padded:
-            room = tuple(_aligned(n) for n in room)
-        stacked = torch.zeros(self.size, *room, device=self._device)
-        stacked[_inner(place)] = torch.from_numpy(columns).to(self._device)
-        return stacked
+        values = torch.from_numpy(columns).to(self._device)
+        if place.name in self._weights:
+            return _padded(values.transpose(1, 2), (1, 2))
+        if place.name in self._biases:
+            return _padded(values.unsqueeze(1), (2,))
+        return _padded(values.flatten(0, 1), ())
+
+    def _restored(self, place: Layer | Parameter) -> Tensor:
+        """Return one tensor of all replicas, (R, ...) as in the network."""
+        stored = self.parameters[place.name].detach()
+        if place.name in self._weights:
+            return stored[:, : place.shape[1], : place.shape[0]].transpose(1, 2)
+        if place.name in self._biases:
+            return stored[:, 0, : place.shape[0]]
+        return stored.view(self.size, *place.shape)
 
     def states(self) -> list[State]:
         """Return a copy of each replica's values."""
@@ -99,8 +109,7 @@ class Pack:
         end = 0
         for place in places:
             start, end = end, end + place.size
-            inner = self.parameters[place.name].detach()[_inner(place)].cpu()
-            rows[:, start:end] = inner.reshape(self.size, -1).numpy()
+            rows[:, start:end] = self._restored(place).reshape(self.size, -1).cpu().numpy()
         return rows
 
     def logits(self, images: Tensor) -> Tensor:
@@ -117,7 +126,8 @@ class Pack:
         """
         x = self._features(images, self.parameters)
         n = x.shape[2]
-        x = pad(x, (0, _aligned(n) - n))
+        if n % _ALIGNED:
+            x = _padded(x, (2,))
         for step in self._head:
             if isinstance(step, ReLU):
                 x = torch.relu(x)
@@ -126,17 +136,17 @@ class Pack:
         return x[..., :n]
 
     def _linear(self, linear: Linear, x: Tensor) -> Tensor:
-        weight = self.parameters[linear.weight].transpose(1, 2)
+        weight = self.parameters[linear.weight]
         if linear.bias is None:
             return torch.bmm(x, weight)
-        return torch.baddbmm(self.parameters[linear.bias].unsqueeze(1), x, weight)
+        return torch.baddbmm(self.parameters[linear.bias], x, weight)
 
 
-def _aligned(n: int) -> int:
-    """Round up to whole cache lines."""
-    return -(-n // _ALIGNED) * _ALIGNED
-
-
-def _inner(place: Layer | Parameter) -> tuple[slice, ...]:
-    """Return where a tensor lies in its stacked and padded form."""
-    return (slice(None), *(slice(n) for n in place.shape))
+def _padded(values: Tensor, dims: Sequence[int]) -> Tensor:
+    """Copy values, with zeros after them up to whole cache lines in some dimensions."""
+    room = list(values.shape)
+    for dim in dims:
+        room[dim] = -(-room[dim] // _ALIGNED) * _ALIGNED
+    padded = values.new_zeros(room)
+    padded[tuple(slice(n) for n in values.shape)] = values
+    return padded

@@ -1,0 +1,63 @@
+"""Names: what runs have in common, tasks and replicates, in few words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import PurePath
+from typing import Any
+
+from maskstat.errors import printable
+
+__all__ = ["among", "replicates", "task_name"]
+
+
+def task_name(name: str) -> str:
+    """Shorten a data set's name: a file to what comes before its ending.
+
+    Examples
+    --------
+    >>> task_name("mnist"), task_name("data/rotated.npz"), task_name("a.npz+mnist")
+    ('mnist', 'rotated', 'a+mnist')
+    """
+    parts = [PurePath(part).stem if part.endswith(".npz") else part for part in name.split("+")]
+    return printable("+".join(parts))
+
+
+def among(inputs: Iterable[Mapping[str, Any]], *, without: str | None = None) -> str:
+    """Say which network and task inputs share, ready to follow a title.
+
+    Parameters
+    ----------
+    inputs
+        Records of runs, with ``model`` and ``dataset``.
+    without
+        Keys, comma-separated, that the figure shows anyway.
+
+    Examples
+    --------
+    >>> among([{"model": "lenet", "dataset": "mnist"}, {"model": "lenet", "dataset": "kmnist"}])
+    ': lenet on 2 data sets'
+    """
+    shown = (without or "").split(",")
+    words = []
+    for key, one, many in (("model", "", "networks"), ("dataset", "on ", "data sets")):
+        values = dict.fromkeys(str(record.get(key) or "") for record in inputs)
+        if key in shown or not all(values):
+            continue
+        (*_, last) = values
+        name = task_name(last) if len(values) == 1 else f"{len(values)} {many}"
+        words.append(one + name)
+    return f": {' '.join(words)}" if words else ""
+
+
+def replicates(numbers: Sequence[int], thing: str) -> str:
+    """Say over how many things means are taken.
+
+    Examples
+    --------
+    >>> replicates([6, 6], "run"), replicates([5, 6], "run"), replicates([1], "run")
+    ('6 runs', '5–6 runs', '1 run')
+    """
+    least, most = min(numbers), max(numbers)
+    many = f"{least}" if least == most else f"{least}–{most}"
+    return f"{many} {thing}{'' if most == 1 else 's'}"

@@ -1,0 +1,243 @@
+"""Run: sweeps, tickets, exhibits, claims and report of a paper, one after the other."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+from maskstat.errors import MaskstatError, UsageError, closest
+from maskstat.prune.progress import Silent
+from maskstat.prune.sweep import Watch
+from maskstat.prune.workers import run_sweep
+from maskstat.reproduce.claim import tabulate_claims
+from maskstat.reproduce.evidence import Evidence, gather
+from maskstat.reproduce.exhibit import Exhibit
+from maskstat.reproduce.exhibits import claims_of, exhibits_of
+from maskstat.reproduce.files import claim_folder, csv_bytes, figure_bytes, make_folder, publish
+from maskstat.reproduce.page import Made, Section, page
+from maskstat.reproduce.plan import Plan, read_plan
+from maskstat.reproduce.tickets import consensus_tickets, retrain_all, shares, stored
+from maskstat.run import Run
+from maskstat.table import Table
+
+__all__ = ["Report", "Tell", "reproduce"]
+
+Tell: TypeAlias = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What came of a reproduction.
+
+    Parameters
+    ----------
+    path
+        The report.
+    plan
+        What was to be run.
+    evidence
+        What was run.
+    claims
+        Each claim with our numbers, its control and a verdict.
+    sections
+        The exhibits, with the files they were written to.
+    """
+
+    path: Path
+    plan: Plan
+    evidence: Evidence
+    claims: Table
+    sections: Sequence[Section]
+
+
+def reproduce(
+    paper: str,
+    *,
+    scale: str = "small",
+    output: str | os.PathLike[str],
+    jobs: int = 1,
+    data_dir: str | os.PathLike[str] | None = None,
+    download: bool = False,
+    device: str = "cpu",
+    figures: Iterable[str] | None = None,
+    watch: Watch | None = None,
+    tell: Tell = lambda _: None,
+) -> Report:
+    """Run a paper's sweeps, make its figures, and set our numbers beside its own.
+
+    Parameters
+    ----------
+    paper
+        ``grosse2020`` or ``paganini2020``.
+    scale
+        ``full``, as printed; ``small``, real data, minutes on two cores; ``test``, seconds.
+    output
+        The folder of everything: archives in ``runs/``, figures, the CSV behind each, and
+        ``report.html``. What is there is not run again, what was begun is continued.
+    jobs
+        Processes that share the runs; what a run comes to does not depend on it.
+    data_dir, download, device
+        As `maskstat.prune` takes them.
+    figures
+        Only these of the paper's figures, by their numbers, and only the runs that they need.
+    watch
+        Makes what is told about each run; by default nobody is told.
+    tell
+        Told a line about each step.
+
+    Returns
+    -------
+    Report
+
+    Raises
+    ------
+    UsageError
+        There is no such paper, scale or figure.
+    OutputExistsError
+        The folder holds another paper or scale.
+    StorageError
+        The file system does not allow it.
+
+    Notes
+    -----
+    A run that fails is a missing cell in every exhibit that it would have been in, and does not
+    stop the others.
+    """
+    began = time.perf_counter()
+    plan = read_plan(paper, scale=scale, data_dir=data_dir)
+    chosen = _chosen(paper, figures)
+    if figures is not None:
+        plan = plan.only(role for exhibit in chosen for role in exhibit.roles)
+    folder = Path(output)
+    claim_folder(folder, paper=paper, scale=scale)
+    surroundings = {
+        "data_dir": None if data_dir is None else os.fspath(data_dir),
+        "download": download,
+        "device": device,
+    }
+    failures = _sweep(plan, folder / "runs", jobs, surroundings, watch or (lambda _: Silent()), tell)
+    evidence = gather(plan, folder / "runs", failures=failures)
+    evidence, notes = _retrain(evidence, folder, jobs, surroundings, tell)
+    sections = [_exhibit(exhibit, evidence, folder, tell) for exhibit in chosen]
+    roles = {sweep.role for sweep in plan.sweeps} | ({"tickets"} if plan.tickets else set())
+    weighed = [
+        (claim, finding)
+        for claim in claims_of(paper)
+        if roles.issuperset(claim.roles)
+        for finding in claim.weigh(evidence)
+    ]
+    claims = tabulate_claims(weighed)
+    publish(folder / "data" / "claims.csv", csv_bytes(claims))
+    seconds = time.perf_counter() - began
+    report = page(evidence, sections, claims, notes=notes, seconds=seconds, figures=figures)
+    path = folder / "report.html"
+    publish(path, report.encode())
+    tell(f"report -> {path}")
+    return Report(path=path, plan=plan, evidence=evidence, claims=claims, sections=sections)
+
+
+def _chosen(paper: str, figures: Iterable[str] | None) -> list[Exhibit]:
+    """Return the exhibits of a paper, or those that were asked for."""
+    exhibits = exhibits_of(paper)
+    if figures is None:
+        return list(exhibits)
+    known = {exhibit.key: exhibit for exhibit in exhibits}
+    for key in figures:
+        if key not in known:
+            raise UsageError(
+                f"there is no figure '{key}' of {paper}",
+                code="unknown-figure",
+                place="--figure",
+                consequence=closest(key, known, limit=len(known)),
+            )
+    return [known[key] for key in dict.fromkeys(figures)]
+
+
+def _sweep(
+    plan: Plan,
+    folder: Path,
+    jobs: int,
+    surroundings: dict[str, object],
+    watch: Watch,
+    tell: Tell,
+) -> dict[str, str]:
+    """Run what is not there, and return why runs failed."""
+    for sweep in plan.sweeps:
+        make_folder(folder / sweep.name)
+    for name, needs in plan.left_out.items():
+        tell(f"{name}: left out, {' and '.join(needs)} cannot be found (--data-dir)")
+    wanted = plan.jobs(folder)
+    total = {sweep.name: len(sweep.grid.recipes) for sweep in plan.sweeps}
+    done = dict.fromkeys(total, 0)
+    failures: dict[str, str] = {}
+    for outcome in run_sweep(
+        wanted, workers=jobs, overwrite=False, surroundings=surroundings, watch=watch
+    ):
+        name = outcome.name.partition("/")[0]
+        done[name] += 1
+        if outcome.error is not None:
+            failures[outcome.name] = outcome.error.fact
+            tell(f"{outcome.name}: {outcome.error.headline}")
+        if done[name] == total[name]:
+            tell(f"{name}: {total[name]} runs")
+    return failures
+
+
+def _retrain(
+    evidence: Evidence, folder: Path, jobs: int, surroundings: dict[str, object], tell: Tell
+) -> tuple[Evidence, list[str]]:
+    """Make consensus tickets, retrain all tickets, and add both to the evidence."""
+    made: dict[str, dict[int, Run]] = {}
+    retrained: dict[str, list[Run]] = {}
+    notes: list[str] = []
+    for tickets in evidence.plan.tickets:
+        target = make_folder(folder / "tickets")
+        made[tickets.case], missing = consensus_tickets(evidence, tickets, target)
+        notes += [f"consensus of {tickets.case}, {why}" for why in missing]
+        data_dir = surroundings["data_dir"]
+        work = shares(
+            evidence,
+            tickets,
+            made[tickets.case],
+            folder / "runs",
+            None if data_dir is None else str(data_dir),
+        )
+        folders = []
+        for name, place, why in retrain_all(work, jobs=jobs):
+            folders.append(place)
+            if why:
+                notes.append(f"retraining of {name}: {why}")
+                tell(notes[-1])
+        retrained[tickets.case] = stored(folders)
+        tell(f"tickets of {tickets.case}: {len(retrained[tickets.case])} retrainings")
+    return (
+        Evidence(plan=evidence.plan, cells=evidence.cells, consensus=made, retrained=retrained),
+        notes,
+    )
+
+
+def _exhibit(exhibit: Exhibit, evidence: Evidence, folder: Path, tell: Tell) -> Section:
+    """Make an exhibit and write its files."""
+    figures, data = make_folder(folder / "figures"), make_folder(folder / "data")
+    made: list[Made] = []
+    for drawing in exhibit.build(evidence):
+        stem = f"{exhibit.stem}-{drawing.name}" if drawing.name else exhibit.stem
+        publish(data / f"{stem}.csv", csv_bytes(drawing.table))
+        images: dict[str, bytes] = {}
+        why = ""
+        if drawing.draw is not None:
+            try:
+                figure = drawing.draw()
+            except MaskstatError as error:
+                why = error.headline
+                tell(f"{stem}: {why}")
+            else:
+                images = {"svg": figure_bytes(figure, "svg"), "png": figure_bytes(figure, "png")}
+                for ending, content in images.items():
+                    publish(figures / f"{stem}.{ending}", content)
+        made.append(Made(stem=stem, drawing=drawing, images=images, why=why))
+    return Section(exhibit=exhibit, made=tuple(made))
