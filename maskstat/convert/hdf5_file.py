@@ -153,6 +153,7 @@ def _tensor(
         raise unsafe(f"its shape is {shape}", "unsafe-shape", place)
     raw = np.dtype(f"{'>' if dtype.byteorder == '>' else '<'}u{dtype.itemsize}")
     pieces: Any
+    stored: int | None = None
     if not n_bytes:
         pieces = tuple
     elif "data" in entry:
@@ -165,8 +166,14 @@ def _tensor(
     else:
         pieces = ChunkedPieces(source, shape, raw, entry, place)
         spans += [(at, at + size, place) for at, size in pieces.extents]
+        stored = sum(size for _, size in pieces.extents)
     return StoredTensor(
-        name=entry["path"], shape=shape, encoding=encoding, pieces=pieces, place=place
+        name=entry["path"],
+        shape=shape,
+        encoding=encoding,
+        pieces=pieces,
+        place=place,
+        stored=stored,
     )
 
 

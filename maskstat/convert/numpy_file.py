@@ -7,6 +7,7 @@ import math
 import struct
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Protocol
 
@@ -109,7 +110,8 @@ def _of_npz(probe: Probe) -> dict[str, StoredTensor]:
                 place,
                 hint="numpy.ascontiguousarray(array) before it is saved",
             )
-        found[name] = _tensor(name, header, partial(_unzipped, opened, header, place), place)
+        tensor = _tensor(name, header, partial(_unzipped, opened, header, place), place)
+        found[name] = replace(tensor, stored=entry.compress_size)
     return found
 
 

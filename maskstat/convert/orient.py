@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -10,8 +11,12 @@ from numpy.typing import NDArray
 
 from maskstat.bits import BoolArray
 from maskstat.convert.found import Level, TensorMask
+from maskstat.errors import InputError, printable
 
 __all__ = ["output_first", "outputs_to_front"]
+
+_LARGEST = 1 << 27
+_PIECE = 1 << 20
 
 
 def outputs_to_front(n_dims: int) -> tuple[int, ...]:
@@ -36,17 +41,31 @@ def output_first(level: Level) -> Level:
 
 def _mask(mask: TensorMask) -> TensorMask:
     axes = outputs_to_front(len(mask.shape))
+    size = math.prod(mask.shape)
 
     def blocks() -> Iterator[BoolArray]:
-        whole = np.concatenate([block.reshape(-1) for block in mask.blocks()] or [_NOTHING])
-        if whole.size:
-            yield whole.reshape(mask.shape).transpose(axes).reshape(-1)
+        if size > _LARGEST:
+            raise InputError(
+                f"'{printable(mask.name)}' has {size:,} weights, inputs first",
+                code="too-large",
+                consequence=f"{_LARGEST:,} are transposed at most",
+            )
+        flat, at = np.empty(size, np.bool_), 0
+        for block in mask.blocks():
+            # What is too long for its shape is passed on, to be refused there.
+            part = block.reshape(-1)
+            flat[at : at + part.size] = part[: size - at]
+            at += part.size
+        if at != size:
+            yield np.empty(at, np.bool_)
+            return
+        whole = flat.reshape(mask.shape).transpose(axes)
+        step = max(1, _PIECE * len(whole) // size) if size else 1
+        for start in range(0, len(whole), step):
+            yield whole[start : start + step].reshape(-1)
 
     shape = tuple(mask.shape[axis] for axis in axes)
     return mask if len(axes) < 2 else TensorMask(name=mask.name, shape=shape, blocks=blocks)
-
-
-_NOTHING = np.empty(0, np.bool_)
 
 
 def _transposed(array: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from maskstat.archive.source import Source
 from maskstat.bits import BoolArray
 from maskstat.convert.found import TensorMask
+from maskstat.convert.refusals import unsafe
 from maskstat.errors import InputError, printable
 
 __all__ = [
@@ -31,6 +32,10 @@ __all__ = [
 
 PIECE_BYTES = 1 << 20
 """What is read of a tensor at once; whole words of mask come of it for every encoding."""
+
+_WHOLE = 1 << 26
+_WHOLE_RATIO = 100
+"""Longer tensors are held whole if they are not compressed more than weights ever are."""
 
 RawPieces: TypeAlias = Callable[[], Iterator[NDArray[Any]]]
 """Opens a pass over a tensor: unsigned integers in C order, each piece valid until the next."""
@@ -120,6 +125,8 @@ class StoredTensor:
         Equal for tensors that share their memory (tied weights), where the file tells.
     place
         The file, for errors.
+    stored
+        The bytes that it takes in the file, where it is compressed.
     """
 
     name: str
@@ -128,6 +135,7 @@ class StoredTensor:
     pieces: RawPieces
     identity: Hashable = None
     place: str = ""
+    stored: int | None = None
 
     @property
     def size(self) -> int:
@@ -173,14 +181,30 @@ class StoredTensor:
         Raises
         ------
         InputError
-            The encoding is one that is only looked at for zeros.
+            The encoding is one that is only looked at for zeros, or it is a bomb.
         """
+        self.check_whole()
         flat = np.empty(self.size, np.float32)
         at = 0
         for raw in self.pieces():
             flat[at : at + raw.size] = self._floats(raw)
             at += raw.size
         return flat.reshape(self.shape)
+
+    def check_whole(self) -> None:
+        """Refuse to hold in memory what a short file claims to have.
+
+        Raises
+        ------
+        UnsafeArchiveError
+        """
+        n_bytes = 4 * self.size
+        if self.stored is not None and n_bytes > max(_WHOLE, _WHOLE_RATIO * self.stored):
+            raise unsafe(
+                f"'{self.name}' is {self.stored:,} bytes and would become {n_bytes:,}",
+                "unsafe-ratio",
+                self.place,
+            )
 
     def mask(self, how: Literal["nonzero", "binary"], *, name: str = "") -> TensorMask:
         """Return the mask that the values are, or that their zeros make."""

@@ -27,6 +27,7 @@ _COLUMNS = ("layer", "size", "masks", "votes", "weights", "expected", "in_ticket
 
 _CHANCE: dict[str, Any] = {
     "ls": "", "marker": "D", "ms": 2.8, "mfc": "white", "color": COLOURS["black"], "mew": 0.7,
+    "clip_on": False,
 }  # fmt: skip
 _LAYER = 0.42  # inches that a layer's bar takes
 _MOST_LETTERS = 9
@@ -74,7 +75,7 @@ def ticket_composition(table: Table) -> Figure:
     figure, (share, number) = stacked(
         ["", ""],
         title=f"Consensus of {count(n_masks, 'mask')}{among(table.inputs)}",
-        x_label="layer",
+        x_label="layer\nover the bars: what of it is in the ticket",
         y_labels=["weights, % of the layer", "weights"],
         legend=_legend(rows, colours),
         width=max(3.4, 0.75 + _LAYER * len(layers)),
@@ -88,7 +89,7 @@ def ticket_composition(table: Table) -> Figure:
     share.set_yticks(range(0, 101, 20))
     number.set_yscale("log")
     number.set_ylim(0.7, 3 * max(group[0]["size"] for group in layers.values()))
-    number.yaxis.set_major_formatter(FuncFormatter(lambda n, _: f"{n:,.0f}" if n >= 1 else ""))
+    number.yaxis.set_major_formatter(FuncFormatter(lambda n, _: _short(round(n)) if n >= 1 else ""))
     number.yaxis.set_minor_locator(NullLocator())
     names = short_layers(list(layers))
     turned = max(map(len, names)) > _letters(len(layers))
@@ -126,7 +127,7 @@ def _legend(rows: Rows, colours: Sequence[str]) -> dict[str, Artist]:
         name = {n: f"kept by all {n}", 0: "by none"}.get(votes, f"by {votes}")
         entries[name] = Patch(color=colours[votes])
     entries["in the ticket by chance"] = Line2D([], [], **_CHANCE)
-    entries["ticket"] = Line2D([], [], color=COLOURS["vermilion"], lw=1.3)
+    entries["ticket: all below"] = Line2D([], [], color=COLOURS["vermilion"], lw=1.3)
     return entries
 
 

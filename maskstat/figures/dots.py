@@ -29,4 +29,5 @@ def spread(n: int, width: float) -> NDArray[np.float64]:
     >>> spread(3, 1.0).round(2).tolist()
     [0.0, -0.38, 0.24]
     """
-    return ((np.arange(n) * _GOLDEN + 0.5) % 1 - 0.5) * width
+    places: NDArray[np.float64] = (np.arange(n) * _GOLDEN + 0.5) % 1
+    return (places - 0.5) * width

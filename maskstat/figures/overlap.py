@@ -89,7 +89,7 @@ def overlap_beside_chance(
     >>> from maskstat.stats.compare import compare
     >>> masks = [Mask.from_arrays({"fc": bits}) for bits in ([1, 1, 0, 0], [0, 1, 1, 0])]
     >>> figure = overlap_beside_chance(compare(*masks))
-    >>> figure.axes[0].collections[-1].get_offsets()[0, 0]
+    >>> figure.axes[0].collections[-1].get_offsets()[0, 0].item()
     50.0
     """
     rows = drawable_rows(table, _COLUMNS, source="compare")
@@ -183,7 +183,7 @@ def _draw_chance(axes: Axes, rows: Rows, curve: Curve | None, n_groups: int) -> 
     if curve is not None:
         # The lowest row's middle lies at n - 1; rows are counted downwards.
         heights = n_groups - 0.4 - 0.9 * n_groups * curve.density / curve.density.max()
-        few = {"marker": ".", "ms": 3} if curve.percent.size < 16 else {}
+        few: dict[str, Any] = {"marker": ".", "ms": 3} if curve.percent.size < 16 else {}
         axes.plot(curve.percent, heights, zorder=1.5, **_CURVE, **few)
     if mean is not None:
         axes.axvline(mean, zorder=1.6, **_EXPECTED)
@@ -240,8 +240,8 @@ def _legend(groups: Sequence[Group], curves: Any) -> dict[str, Artist]:
             entries["across groups"] = _dot(group.colour)
     if any(curve is not None for curve in curves):
         entries["exact law by chance"] = Line2D([], [], **_CURVE)
-    entries["its mean"] = Line2D([], [], **_EXPECTED)
-    entries["its central 95 %"] = Patch(**_BAND)
+    entries["mean by chance"] = Line2D([], [], **_EXPECTED)
+    entries["central 95 % by chance"] = Patch(**_BAND)
     return entries
 
 

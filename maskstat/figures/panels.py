@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 from matplotlib.artist import Artist
 
@@ -10,7 +11,7 @@ from maskstat.errors import UsageError
 from maskstat.figures.labels import short_layers
 from maskstat.figures.style import Axes, Figure, new_figure
 
-__all__ = ["PANEL_CHARACTERS", "panel_grid"]
+__all__ = ["PANEL_CHARACTERS", "legend_columns", "panel_grid"]
 
 PANEL_CHARACTERS = 25
 """How many characters of the tick labels' size fit under a panel."""
@@ -22,7 +23,7 @@ _LEFT, _RIGHT, _TOP = 0.64, 0.08, 0.27
 _WIDTH, _HEIGHT = 1.48, 1.25
 _GAP, _TITLE = 0.12, 0.34
 _LINE, _TICK_LINE = 0.15, 0.12
-_CHARACTER, _HANDLE = 0.05, 0.52
+_CHARACTER, _HANDLE = 0.053, 0.52
 
 
 def panel_grid(
@@ -72,7 +73,7 @@ def panel_grid(
     n_rows = -(-n // n_columns)
     panel = max(_WIDTH, (3.4 - _LEFT - _RIGHT + _GAP) / n_columns - _GAP)
     width = _LEFT + n_columns * (panel + _GAP) - _GAP + _RIGHT
-    n_beside = _legend_columns(list(legend), width)
+    n_beside = legend_columns(list(legend), width)
     bottom = (x_label.count("\n") + 1 - (-len(legend) // n_beside)) * _LINE + 0.14
     ticks = tick_lines * _TICK_LINE + 0.12
     height = _TOP + n_rows * (_TITLE + _HEIGHT + ticks) + bottom
@@ -110,11 +111,29 @@ def _columns(n: int) -> int:
     return 3 if n in (5, 6, 9) else 4
 
 
-def _legend_columns(names: Sequence[str], width: float) -> int:
-    """Return how many columns the legend has room for."""
+def legend_columns(names: Sequence[str], width: float) -> int:
+    """Return how many columns a legend of these names has room for.
+
+    Parameters
+    ----------
+    names
+        The entries, which fill one column after the other.
+    width
+        Of the figure in inches.
+
+    Returns
+    -------
+    int
+
+    Examples
+    --------
+    >>> legend_columns(["observed", "expected"], 3.4), legend_columns(["x" * 40, "y"], 2.5)
+    (2, 1)
+    """
     for n_columns in range(len(names), 1, -1):
-        n_rows = -(-len(names) // n_columns)
-        columns = [names[start : start + n_rows] for start in range(0, len(names), n_rows)]
+        shortest, longer = divmod(len(names), n_columns)  # as matplotlib shares them out
+        starts = [column * shortest + min(column, longer) for column in range(n_columns + 1)]
+        columns = [names[start:stop] for start, stop in pairwise(starts)]
         if sum(max(map(len, names)) * _CHARACTER + _HANDLE for names in columns) <= width:
             return n_columns
     return 1

@@ -114,9 +114,7 @@ def _colours(table: Table, rows: Rows, group_by: str | None) -> dict[str, tuple[
     value_of = group_values(table, group_by)
     names = group_names(list(value_of.values()), group_by)
     colour_of = dict(zip(names.values(), cycle(SHADES), strict=False))
-    return {
-        row["run"]: (name := names[value_of[row["run"]]], colour_of[name]) for row in rows
-    }
+    return {row["run"]: (name := names[value_of[row["run"]]], colour_of[name]) for row in rows}
 
 
 def _draw_layer(axes: Axes, rows: Rows, colours: Mapping[str, tuple[str, str]]) -> None:

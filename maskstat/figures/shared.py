@@ -11,7 +11,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
-from maskstat.figures.iterations import iterations_of, kept_below, mark_iterations
+from maskstat.figures.iteration_ticks import mark_iterations
+from maskstat.figures.iterations import iterations_of
 from maskstat.figures.labels import count
 from maskstat.figures.panels import panel_grid
 from maskstat.figures.rows import by_layer, drawable_rows
@@ -72,8 +73,8 @@ def shared_over_iterations(table: Table) -> Figure:
     >>> from maskstat.stats.shared_kept import shared_and_never
     >>> mask = Mask.from_arrays({"fc": [1, 1, 0, 0]})
     >>> table = shared_and_never(Run.from_masks("a", [mask]), Run.from_masks("b", [mask]))
-    >>> [axes.get_title() for axes in shared_over_iterations(table).axes]
-    ['fc\\n4 weights', 'total\\n4 weights']
+    >>> [axes.get_title().split()[0] for axes in shared_over_iterations(table).axes]
+    ['fc', 'total']
     """
     rows = drawable_rows(table, _COLUMNS, source="shared_and_never")
     iterations_of(rows)
@@ -160,8 +161,8 @@ def _draw_layer(axes: Axes, rows: Rows, top: float) -> None:
             zorder=3,
             **_EXPECTED,
         )
-    shares = [row | {"share": row["kept"] / row["size"]} for row in rows]
-    mark_iterations(axes, iterations, kept_below(shares, "share"))
+    at = {t: [r["kept"] / r["size"] for r in rows if r["iteration"] == t] for t in iterations}
+    mark_iterations(axes, at)
     axes.grid(visible=False, axis="x")
 
 

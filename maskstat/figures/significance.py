@@ -11,7 +11,8 @@ from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from maskstat.errors import InputError
-from maskstat.figures.iterations import iterations_of, kept_below, mark_iterations
+from maskstat.figures.iteration_ticks import mark_iterations
+from maskstat.figures.iterations import iterations_of
 from maskstat.figures.labels import count
 from maskstat.figures.panels import panel_grid
 from maskstat.figures.rows import by_layer, drawable_rows, value
@@ -28,7 +29,11 @@ _COLUMNS = ("group", "iteration", "layer", "pairs", "runs", "density", "tested",
               for kind in ("above", "below", "expected_above", "expected_below")))  # fmt: skip
 
 _LEVELS = {"95": ("5 %", "blue", "o", -0.1), "99": ("1 %", "orange", "s", 0.1)}
-_GROUPS = {"all": {"ls": "-"}, "within": {"ls": "-"}, "between": {"ls": (0, (2, 1.5)), "lw": 0.8}}
+_GROUPS: dict[str, dict[str, Any]] = {
+    "all": {"ls": "-"},
+    "within": {"ls": "-"},
+    "between": {"ls": (0, (2, 1.5)), "lw": 0.8, "mfc": "white", "mew": 0.8},
+}
 _EXPECTED: dict[str, Any] = {"ls": (0, (1, 1)), "lw": 1.1}
 
 
@@ -104,14 +109,18 @@ def _draw_layer(axes: Axes, rows: Rows) -> None:
         for group in groups:
             found = [row for row in rows if row["group"] == group]
             x = np.array([row["iteration"] for row in found]) + aside
-            hollow = {"mfc": "white", "mew": 0.8} if group == "between" else {"mew": 0}
-            look: dict[str, Any] = {"color": COLOURS[colour], "marker": marker, "ms": 2.8}
-            look |= {"lw": 1.1, **hollow, **_GROUPS[group]}
-            axes.plot(x, 100 * _both(found, level), zorder=3, **look)
+            axes.plot(x, 100 * _both(found, level), zorder=3, **_look(colour, marker, group))
         found = [row for row in rows if row["group"] == groups[0]]
         _draw_expected(axes, found, level, colour)
-    mark_iterations(axes, iterations_of(rows), kept_below(rows, "density"))
+    shares = {t: [r["density"] for r in rows if r["iteration"] == t] for t in iterations_of(rows)}
+    mark_iterations(axes, shares)
     axes.grid(visible=False, axis="x")
+
+
+def _look(colour: str, marker: str, group: str) -> dict[str, Any]:
+    """Return how a line looks: coloured by level, hollow across groups."""
+    style = {"color": COLOURS[colour], "marker": marker, "ms": 2.8, "mew": 0, "lw": 1.1}
+    return style | _GROUPS[group]
 
 
 def _draw_expected(axes: Axes, rows: Rows, level: str, colour: str) -> None:
@@ -121,7 +130,7 @@ def _draw_expected(axes: Axes, rows: Rows, level: str, colour: str) -> None:
     tested = np.array([row["tested"] for row in rows], np.float64)
     sd = np.sqrt(expected * (1 - expected) / np.where(tested > 0, tested, np.nan))
     low, high = (100 * np.clip(expected + side * 2 * sd, 0, 1) for side in (-1, 1))
-    single = {"marker": "_", "ms": 8} if x.size == 1 else {}
+    single: dict[str, Any] = {"marker": "_", "ms": 8} if x.size == 1 else {}
     axes.plot(x, 100 * expected, color=COLOURS[colour], zorder=2, **_EXPECTED, **single)
     axes.fill_between(x, low, high, color=COLOURS[colour], alpha=0.18, lw=0, zorder=1)
 
@@ -158,10 +167,7 @@ def _legend(rows: Rows) -> dict[str, Artist]:
     entries: dict[str, Artist] = {}
     for name, colour, marker, _ in _LEVELS.values():
         for group in groups:
-            hollow = {"mfc": "white", "mew": 0.8} if group == "between" else {"mew": 0}
-            look: dict[str, Any] = {"color": COLOURS[colour], "marker": marker, "ms": 2.8}
             side = {"all": "", "within": ", within", "between": ", across"}[group]
-            style: dict[str, Any] = {"lw": 1.1, **hollow, **_GROUPS[group]}
-            entries[f"at {name}{side}"] = Line2D([], [], **look, **style)
+            entries[f"at {name}{side}"] = Line2D([], [], **_look(colour, marker, group))
     entries["by chance, ± 2 sd"] = Line2D([], [], color=COLOURS["grey"], **_EXPECTED)
     return entries

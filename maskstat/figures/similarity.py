@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 from matplotlib.artist import Artist
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from maskstat.errors import InputError, UsageError, closest
 from maskstat.figures.dots import spread
 from maskstat.figures.groups import group_pairs
-from maskstat.figures.iterations import iterations_of, mark_iterations
+from maskstat.figures.iterations import iterations_of
 from maskstat.figures.labels import count
 from maskstat.figures.rows import drawable_rows, value
 from maskstat.figures.stack import stacked
@@ -25,6 +25,7 @@ __all__ = ["SIMILARITIES", "similarity_over_iterations"]
 
 Rows: TypeAlias = Sequence[dict[str, Any]]
 Floats: TypeAlias = NDArray[np.float64]
+_Half: TypeAlias = Literal["both", "low", "high"]
 
 SIMILARITIES = {
     "cka": "linear CKA, debiased",
@@ -39,7 +40,7 @@ SIMILARITIES = {
 
 _LEAST_FOR_VIOLIN = 12
 _HALF, _GAP = 0.36, 0.03
-_CHARACTERS = 46
+_CHARACTERS = 45
 
 
 class _Side(NamedTuple):
@@ -48,7 +49,7 @@ class _Side(NamedTuple):
     name: str
     colour: str
     rows: Rows
-    side: str
+    side: _Half
     violins: bool
 
 
@@ -112,25 +113,26 @@ def similarity_over_iterations(
     figure, axes = stacked(
         [""] * len(measures),
         title=_title(rows),
-        x_label=f"pruning iteration\npairs: {' | '.join(side.name for side in sides)}\n"
+        x_label=f"pruning iteration\n{_counted(sides)}\n"
         "after Grosse & Backes (2020), Figures 6, 9 and 15",
         y_labels=[SIMILARITIES[measure] for measure in measures],
         legend=_legend(sides),
         height=1.7,
-        tick_lines=2,
+        tick_lines=1 + len(sides),
     )
     for one, measure in zip(axes, measures, strict=True):
         _require_values(rows, measure)
         for side in sides:
             _draw_side(one, side, measure, iterations)
         one.grid(visible=False, axis="x")
-    below = {t: " | ".join(str(len(_at(side.rows, t))) for side in sides) for t in iterations}
-    mark_iterations(axes[-1], iterations, below, characters=_CHARACTERS)
+    _mark_iterations(axes[-1], sides, iterations)
     return figure
 
 
 def _iterations(rows: Rows) -> list[int]:
-    mixed = [row | {"iteration_a": None} for row in rows if row["iteration_a"] != row["iteration_b"]]
+    mixed = [
+        row | {"iteration_a": None} for row in rows if row["iteration_a"] != row["iteration_b"]
+    ]
     return iterations_of([*rows, *mixed], "iteration_a")
 
 
@@ -148,7 +150,11 @@ def _sides(
             for name, within in (("within", True), ("across", False))
         }
     found = {name: part for name, part in found.items() if part}
-    looks = {"all": ("blue", "both"), "within": ("blue", "low"), "across": ("grey", "high")}
+    looks: dict[str, tuple[str, _Half]] = {
+        "all": ("blue", "both"),
+        "within": ("blue", "low"),
+        "across": ("grey", "high"),
+    }
     return [
         _Side(
             name,
@@ -188,7 +194,7 @@ def _draw_side(axes: Axes, side: _Side, measure: str, iterations: Sequence[int])
         if not values.size:
             continue
         if side.violins and values[0] < values[-1]:
-            parts = axes.violinplot(
+            parts: Any = axes.violinplot(
                 [values],
                 positions=[iteration + shift],
                 widths=2 * _HALF,
@@ -204,6 +210,25 @@ def _draw_side(axes: Axes, side: _Side, measure: str, iterations: Sequence[int])
         left, right = (0.0 if side.side == end else _HALF for end in ("high", "low"))
         ends = [iteration + shift - left, iteration + shift + right]
         axes.plot(ends, [values.mean()] * 2, color=side.colour, lw=1.3, zorder=4)
+
+
+def _counted(sides: Sequence[_Side]) -> str:
+    """Say what the lines under each iteration count."""
+    if len(sides) == 1:
+        return "pairs"
+    return "\n".join(f"pairs {side.name}" for side in sides)
+
+
+def _mark_iterations(axes: Axes, sides: Sequence[_Side], iterations: Sequence[int]) -> None:
+    """Write the iteration and how many pairs there are, under as many as there is room for."""
+    labels = {
+        t: "\n".join([str(t), *(str(len(_at(side.rows, t))) for side in sides)]) for t in iterations
+    }
+    width = 1 + max(len(line) for label in labels.values() for line in label.split("\n"))
+    step = -(-len(iterations) * width // _CHARACTERS)
+    ticks = [t for t in iterations if t % step == 0] or iterations[-1:]
+    axes.set_xticks(ticks, [labels[t] for t in ticks])
+    axes.set_xlim(iterations[0] - 0.5, iterations[-1] + 0.5)
 
 
 def _title(rows: Rows) -> str:

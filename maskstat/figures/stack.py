@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from matplotlib.artist import Artist
 
+from maskstat.figures.panels import legend_columns
 from maskstat.figures.style import Axes, Figure, new_figure
 
 __all__ = ["stacked"]
@@ -13,7 +14,6 @@ __all__ = ["stacked"]
 # Inches.
 _LEFT, _RIGHT, _TOP = 0.62, 0.1, 0.27
 _PANEL_TITLE, _LINE, _TICK_LINE = 0.2, 0.15, 0.115
-_CHARACTER, _HANDLE = 0.053, 0.5
 
 
 def stacked(
@@ -57,7 +57,7 @@ def stacked(
     list of Axes
         One a panel, from above.
     """
-    n_beside = _legend_columns(list(legend), width)
+    n_beside = legend_columns(list(legend), width)
     legend_lines = -(-len(legend) // n_beside) if legend else 0
     ticks = tick_lines * _TICK_LINE + 0.1
     below = (x_label.count("\n") + 1 + legend_lines) * _LINE + 0.14
@@ -94,13 +94,3 @@ def stacked(
             handlelength=2.2,
         )
     return figure, axes
-
-
-def _legend_columns(names: Sequence[str], width: float) -> int:
-    """Return how many columns the legend has room for."""
-    for n_columns in range(len(names), 1, -1):
-        n_rows = -(-len(names) // n_columns)
-        columns = [names[start : start + n_rows] for start in range(0, len(names), n_rows)]
-        if sum(max(map(len, part)) * _CHARACTER + _HANDLE for part in columns) <= width:
-            return n_columns
-    return 1

@@ -152,12 +152,18 @@ def _legend(
             continue
         name = "consensus" if kind == "consensus" else f"from {clip(task_name(source), 20)}"
         shares = [row["density"] for row in rows]
-        label = f"{name} ({percent(sum(shares) / len(shares))} %)"
+        label = f"{name}, {percent(sum(shares) / len(shares))} % kept"
         while label in entries:
             label += " "
         entries[label] = Line2D([], [], **looks[key])
     if any(kind == "random" for kind, _, _ in series):
-        hollow = {"color": COLOURS["grey"], "mfc": "white", "marker": "o", "ms": 3.6, "ls": ""}
+        hollow: dict[str, Any] = {
+            "color": COLOURS["grey"],
+            "mfc": "white",
+            "marker": "o",
+            "ms": 3.6,
+            "ls": "",
+        }
         entries["hollow: random, as many weights a layer"] = Line2D([], [], **hollow)
     return entries
 

@@ -100,13 +100,13 @@ def _iterate(
     surroundings: Mapping[str, Any],
 ) -> Run:
     """Run a recipe with torch set for it."""
-    from maskstat.prune.session import deterministic_torch, require_torch
+    from maskstat.prune.session import deterministic_torch, require_torch, resolve_device
 
     require_torch()
     from maskstat.prune.imp import iterate
     from maskstat.prune.workshop import Workshop
 
-    with deterministic_torch():
+    with deterministic_torch(resolve_device(str(surroundings["device"]))):
         workshop = Workshop(**surroundings)
         trial, engine = workshop.trial(recipe, publish=publish, progress=progress)
         if earlier is not None:

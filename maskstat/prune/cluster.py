@@ -96,7 +96,9 @@ class _Tasks:
     def outcomes(self, shares: Sequence[Sequence[Job]]) -> Iterator[Outcome]:
         """Pass on what tasks come to, in the order in which they end."""
         dask = _distributed()
-        arriving = dask.as_completed([self._submit(share) for share in shares])
+        arriving = dask.as_completed(
+            [self._submit(share) for share in shares], loop=self._client.loop
+        )
         for future in arriving:
             share = self._packs.pop(future)
             told = _result(future)

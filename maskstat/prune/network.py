@@ -101,11 +101,16 @@ class Network:
 
 
 def _prunable_shapes(module: nn.Module) -> dict[str, tuple[int, ...]]:
-    """Name the weight matrices of convolutions and linear layers, each tensor once."""
+    """Name the weight matrices of convolutions and linear layers, each tensor once.
+
+    A weight that is computed from others, as under weight normalization, is none.
+    """
     shapes: dict[str, tuple[int, ...]] = {}
     seen: set[int] = set()
     for name, child in module.named_modules():
-        if isinstance(child, (nn.Linear, _ConvNd)) and id(child.weight) not in seen:
+        if not isinstance(child, (nn.Linear, _ConvNd)) or "weight" not in child._parameters:
+            continue
+        if id(child.weight) not in seen:
             seen.add(id(child.weight))
             shapes[f"{name}.weight" if name else "weight"] = tuple(child.weight.shape)
     return shapes

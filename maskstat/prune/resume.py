@@ -120,27 +120,12 @@ class Target:
         StorageError
             The file system does not allow it.
         """
-        replace = self._overwrite if self._known is None else self._is_there_still()
-        self._known = write(self.path, [run], overwrite=replace)
-
-    def _is_there_still(self) -> bool:
-        """Return False if nothing is there any more; raise if something else is."""
-        if not os.path.lexists(self.path):
-            return False
-        try:
-            with open_archive(self.path) as archive:
-                found = archive.stated_digest
-        except InputError:
-            found = ""
-        if found != self._known:
-            raise OutputExistsError(
-                "another process has written it meanwhile",
-                code="output-exists",
-                place=str(self.path),
-                consequence="it was left as it is, and this run ends here",
-                hint="wait until the other is done, or give another --output",
-            )
-        return True
+        self._known = write(
+            self.path,
+            [run],
+            overwrite=self._overwrite and self._known is None,
+            replaces=self._known,
+        )
 
 
 def _difference(run: Run, recipe: Recipe) -> str:

@@ -119,7 +119,7 @@ def retrain(
     >>> [(row["kind"], row["kept"], row["n"]) for row in table.rows()]
     [('bespoke', 15614, 1)]
     """
-    from maskstat.prune.session import deterministic_torch, require_torch
+    from maskstat.prune.session import deterministic_torch, require_torch, resolve_device
 
     tasks = [datasets] if isinstance(datasets, str) else list(dict.fromkeys(datasets))
     sources = [tickets] if isinstance(tickets, Run) else list(tickets)
@@ -131,7 +131,7 @@ def retrain(
     from maskstat.prune.tickets import Ticket
     from maskstat.prune.workshop import Workshop
 
-    with deterministic_torch():
+    with deterministic_torch(resolve_device(device)):
         found = [Ticket.of(run, t) for run, t in _iterations(sources, iteration)]
         trainings = _plan(
             _once(found, watcher),

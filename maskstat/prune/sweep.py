@@ -96,7 +96,7 @@ def run_pack(
     MissingExtraError
         torch is not installed.
     """
-    from maskstat.prune.session import deterministic_torch, require_torch
+    from maskstat.prune.session import deterministic_torch, require_torch, resolve_device
 
     require_torch()
     from maskstat.prune.workshop import Workshop
@@ -104,7 +104,7 @@ def run_pack(
     outcomes: dict[str, Outcome] = {}
     waiting: list[tuple[Job, Trial]] = []
     engine: Engine | None = None
-    with deterministic_torch():
+    with deterministic_torch(resolve_device(str(surroundings["device"]))):
         workshop = Workshop(**surroundings, datasets=datasets)
         for job in pack:
             begun = _begin(job, workshop, watch(job.name), overwrite=overwrite)

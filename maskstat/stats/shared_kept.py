@@ -1,4 +1,4 @@
-"""How much do all masks of a group share, and what do none of them keep, as pruning goes on?"""
+"""Weights that all masks of a group keep, and weights that none of them keeps, beside chance."""
 
 from __future__ import annotations
 

@@ -87,6 +87,15 @@ def npz_columns(canaries: Path) -> bytes:
     return zipped({"a.npy": head + bytes(100_000_000)})
 
 
+@write("unsafe-ratio", "npz-of-weights-that-are-a-bomb")
+def npz_weights(canaries: Path) -> bytes:
+    """Masks are read piece by piece whatever their length, weights are held whole."""
+    head, mask = npy_header("(25000000,)", "'<f4'"), npy_header("(25000000,)")
+    return zipped({
+        "fc_orig.npy": head + bytes(100_000_000), "fc_mask.npy": mask + bytes(25_000_000),
+    })  # fmt: skip
+
+
 @write("unsafe-overlap", "zip-with-two-names-for-the-same-bytes")
 def zip_overlap(canaries: Path) -> bytes:
     content = bytearray(zipped({"a.npy": npy(), "b.npy": npy()}))

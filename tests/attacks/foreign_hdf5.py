@@ -86,15 +86,17 @@ def slab(file: h5py.File, canaries: Path) -> None:
     deflated(file, (4096, 65_536), (4096, 4096))
 
 
-def deflated(file: h5py.File, shape: tuple[int, ...], chunk: tuple[int, ...]) -> None:
-    dataset = file.create_dataset("m", shape, "u1", chunks=chunk, compression="gzip")
+def deflated(
+    file: h5py.File, shape: tuple[int, ...], chunk: tuple[int, ...], *, name: str = "m"
+) -> None:
+    dataset = file.create_dataset(name, shape, "u1", chunks=chunk, compression="gzip")
     packer, n_left, packed = zlib.compressobj(6), int(np.prod(chunk)), b""
     while n_left:
         step = min(n_left, 1 << 24)
         packed, n_left = packed + packer.compress(bytes(step)), n_left - step
     packed += packer.flush()
-    for at in range(0, shape[-1], chunk[-1]):
-        dataset.id.write_direct_chunk((0,) * (len(shape) - 1) + (at,), packed)
+    for corner in np.ndindex(*(n // k for n, k in zip(shape, chunk, strict=True))):
+        dataset.id.write_direct_chunk(tuple(np.multiply(corner, chunk)), packed)
 
 
 @hdf5("corrupt-chunk", "chunk-with-more-than-it-says")
@@ -112,6 +114,17 @@ def never(file: h5py.File, canaries: Path) -> None:
 def uber(file: h5py.File, canaries: Path) -> None:
     file["mask_values"] = np.ones(10, np.uint8)
     file.attrs["var_shapes"] = np.bytes_("(1000000, 1000000);(7,)")
+
+
+@hdf5("unsafe-ratio", "flat-mask-that-is-a-bomb")
+def uber_bomb(file: h5py.File, canaries: Path) -> None:
+    deflated(file, (1 << 27,), (1 << 23,), name="mask_values")
+    file.attrs["var_shapes"] = np.bytes_(f"({1 << 17}, {1 << 10})")
+
+
+@hdf5("too-large", "keras-mask-that-is-a-bomb")
+def keras_bomb(file: h5py.File, canaries: Path) -> None:
+    deflated(file, (1 << 15, 1 << 13), (1 << 9, 1 << 13), name="prune_low_magnitude_fc/mask")
 
 
 @hdf5("corrupt-structure", "shapes-that-are-code")

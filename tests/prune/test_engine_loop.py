@@ -252,3 +252,27 @@ def test_a_part_is_brought_to_a_device_once():
     assert here.labels.device.type == "meta"
     assert device.part(SPLIT.train) is here
     assert Device("cpu").part(SPLIT.train) is SPLIT.train
+
+
+def test_a_last_example_alone_joins_others_where_batches_are_normalized(tiny):
+    class Normalized(nn.Sequential):
+        def __init__(self) -> None:
+            super().__init__(
+                nn.Conv2d(1, 4, 8), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(4, 10)
+            )
+
+    network = Network(Normalized())
+    engine = LoopEngine(network)
+    sizes = [len(part) for part in engine._split(torch.arange(65), 32)]
+    assert sizes == [32, 33]
+    assert [len(part) for part in engine._split(torch.arange(66), 32)] == [32, 32, 2]
+    plain = LoopEngine(Network(nn.Sequential(nn.Flatten(), nn.Linear(64, 10))))
+    assert [len(part) for part in plain._split(torch.arange(65), 32)] == [32, 32, 1]
+
+
+def test_weights_that_are_computed_are_not_pruned():
+    module = nn.Sequential(
+        nn.utils.parametrizations.weight_norm(nn.Linear(64, 32)), nn.ReLU(), nn.Linear(32, 10)
+    )
+    network = Network(module)
+    assert [layer.name for layer in network.layout.layers] == ["2.weight"]

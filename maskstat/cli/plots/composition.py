@@ -40,11 +40,11 @@ def command(
     overwrite: bool,
     quiet: bool,
 ) -> None:
-    """What the consensus ticket keeps of each layer, in per cent and in weights.
+    """Composition of the consensus ticket, layer by layer.
 
-    A bar a layer: what all of the masks keep, some of them, and none, with what would be in the
-    ticket if each mask kept as many weights of the layer at random (Paganini & Forde 2020, Figures
-    13 to 16).
+    A bar a layer: what all of the masks keep, some of them, and none, in per cent and in weights,
+    with what would be in the ticket if each mask kept as many weights of the layer at random
+    (Paganini & Forde 2020, Figures 13 to 16).
 
     \b
     Example:

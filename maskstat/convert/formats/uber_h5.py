@@ -61,6 +61,7 @@ def read(probe: Probe, options: ReadOptions) -> Found:
     starts = np.concatenate([[0], np.cumsum(sizes)]).tolist()
     at = dict(zip(shapes, starts, strict=False))
     chosen = [n for n in shapes if options.chooses(n, default=len(shapes[n]) >= 2)]
+    flat.check_whole()
     whole = np.concatenate([block.copy() for block in flat.binary()])
     masks = [_mask(name, shapes[name], whole, at[name]) for name in chosen]
     stored = {kind: _values(found.tensors.get(key), flat.size) for kind, key in _KINDS.items()}

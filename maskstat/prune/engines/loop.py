@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from maskstat.errors import TrainingError
 from maskstat.prune.data.parts import Part
@@ -123,8 +124,16 @@ class LoopEngine:
         order = draws.order(epoch, len(examples)).to(self._device.name)
         self._seed(draws, epoch)
         self._network.module.train()
-        for batch in torch.split(order, settings.batch_size):
+        for batch in self._split(order, settings.batch_size):
             yield examples.inputs(batch, generator=augment), examples.labels.index_select(0, batch)
+
+    def _split(self, order: Tensor, size: int) -> Sequence[Tensor]:
+        """Cut an order into batches; a single last example joins others where it is normalized."""
+        batches: list[Tensor] = list(torch.split(order, size))
+        normalized = any(isinstance(m, _BatchNorm) for m in self._network.module.modules())
+        if normalized and len(batches) > 1 and len(batches[-1]) == 1:
+            batches[-2:] = [torch.cat(batches[-2:])]
+        return batches
 
     def _step(self, descent: Descent, x: Tensor, y: Tensor) -> Tensor:
         """Take a step; return the batch's summed loss before it."""

@@ -10,7 +10,7 @@ from maskstat.reproduce.exhibit import Exhibit
 __all__ = ["claims_of", "exhibits_of"]
 
 _HOMES = {
-    "grosse2020": ("grosse_accuracy", "grosse_overlap", "grosse_beyond"),
+    "grosse2020": ("grosse_accuracy", "grosse_overlap", "grosse_function", "grosse_beyond"),
     "paganini2020": (),
 }
 
