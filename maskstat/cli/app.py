@@ -30,6 +30,7 @@ COMMANDS = {
     "convert": "Read masks in whatever format they are, and write them in another.",
     "info": "Show what a run holds: layers, sparsity, accuracy, where it comes from.",
     "list": "List the runs in archives.",
+    "merge": "Pack runs into one archive; each keeps its digest.",
     "verify": "Check everything about archives that can be checked.",
     "upgrade": "Bring archives to the current version of the format.",
     "plot": "Draw a figure from archives.",

@@ -25,6 +25,7 @@ from maskstat.cli.output import emit, gated
 from maskstat.cli.report import note
 from maskstat.errors import InputError, NotFoundError
 from maskstat.stats.connect import SELDOM, Bias, connectivity
+from maskstat.stats.parameters_left import parameters_left
 from maskstat.table import Table
 
 __all__ = ["command"]
@@ -54,6 +55,12 @@ __all__ = ["command"]
     is_flag=True,
     help="Count weights that only ever meet padding as not effective.",
 )
+@click.option(
+    "--group-by",
+    metavar="KEY,...",
+    help="Instead: all parameters left after each pruning, biases included, averaged over runs "
+    "with the same model, dataset, method, rewind, seed, replicate or init_seed.",
+)
 @fail_if_option
 @format_option
 @output_option("Write the rows here.")
@@ -68,6 +75,7 @@ def command(
     bias: Bias,
     graph_file: str | None,
     exclude_padding: bool,
+    group_by: str | None,
     fail_if: tuple[str, ...],
     format_: str | None,
     output: str | None,
@@ -79,15 +87,24 @@ def command(
 
     One row a mask and layer, then the total: explicit sparsity, and effective sparsity by two
     rules: weights that reach the output, and weights on a path from the input to the output.
-    Needs no torch: the network's graph is stored when a run is made.
+    Needs no torch: the network's graph is stored when a run is made. With --group-by, a row a group
+    and pruning iteration: parameters left and those that have an effect (Paganini & Forde 2020,
+    Table 1).
 
     \b
     Example:
       maskstat connectivity run.h5
       maskstat connectivity runs/*.h5 --iteration all --format csv > effective.csv
+      maskstat connectivity runs/*.h5 --group-by model,method
       maskstat connectivity run.h5 --fail-if 'total:dead_outputs > 0'
       maskstat connectivity foreign.h5 --graph network.json
     """
+    if group_by is not None:
+        _refuse_idle_options()
+        left = parameters_left(*load(sources, select), group_by=group_by)
+        with gated(left, fail_if):
+            emit(left, format_=format_, output=output, overwrite=overwrite)
+        return
     graph = None if graph_file is None else _read_graph(graph_file)
     table = connectivity(
         *load(sources, select),
@@ -102,6 +119,18 @@ def command(
     with gated(table, fail_if):
         emit(table, format_=format_, output=output, overwrite=overwrite, hidden=hidden)
         _warn(table)
+
+
+def _refuse_idle_options() -> None:
+    """Refuse options that would do nothing, rather than let them be believed."""
+    from click.core import ParameterSource
+
+    context = click.get_current_context()
+    for parameter in context.command.params:
+        idle = parameter.name in ("iteration", "layers", "bias", "graph_file", "exclude_padding")
+        given = context.get_parameter_source(parameter.name or "")
+        if idle and given is ParameterSource.COMMANDLINE:
+            raise click.UsageError(f"{parameter.opts[-1]} does nothing with --group-by")
 
 
 def _warn(table: Table) -> None:

@@ -10,8 +10,7 @@ import numpy as np
 from matplotlib.artist import Artist
 from numpy.typing import NDArray
 
-from maskstat.figures.labels import clip
-from maskstat.figures.lines import Scale, draw_band, handle, look, share_axis
+from maskstat.figures.lines import Scale, draw_band, handle, handles, look, share_axis
 from maskstat.figures.names import among, replicates
 from maskstat.figures.rows import drawable_rows, value
 from maskstat.figures.stack import stacked
@@ -137,7 +136,7 @@ def _explained(rows: Rows) -> str:
 
 
 def _legend(looks: Mapping[str, dict[str, Any]], *, dense: bool, each: bool) -> dict[str, Artist]:
-    entries: dict[str, Artist] = {clip(n, 44): handle(style) for n, style in looks.items()}
+    entries = handles(looks, width=44)
     if dense:
         entries["not pruned"] = handle(_DENSE)
     if each:

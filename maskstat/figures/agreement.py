@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from maskstat.errors import InputError
 from maskstat.figures.contrast import contrast_title, in_groups
 from maskstat.figures.labels import clip, count
-from maskstat.figures.lines import draw_band, handle, look
+from maskstat.figures.lines import draw_band, handle, handles, look
 from maskstat.figures.names import among, replicates, task_name
 from maskstat.figures.rows import drawable_rows, value
 from maskstat.figures.stack import stacked
@@ -145,7 +145,7 @@ def _pairs(rows: Rows) -> str:
 
 
 def _legend(looks: Mapping[str, dict[str, Any]]) -> dict[str, Artist]:
-    entries: dict[str, Artist] = {clip(name, 60): handle(style) for name, style in looks.items()}
+    entries = handles(looks, width=60)
     entries["dotted: by chance"] = handle({**_CHANCE, "color": COLOURS["grey"]})
     return entries
 

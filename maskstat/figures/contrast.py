@@ -11,7 +11,7 @@ from matplotlib.artist import Artist
 from maskstat.errors import InputError
 from maskstat.figures.iteration_ticks import mark_iterations
 from maskstat.figures.labels import clip, count
-from maskstat.figures.lines import draw_band, handle, look
+from maskstat.figures.lines import draw_band, handle, handles, look
 from maskstat.figures.names import among, replicates, task_name
 from maskstat.figures.panels import panel_grid
 from maskstat.figures.rows import by_layer, drawable_rows, value
@@ -110,15 +110,20 @@ def contrast_title(table: Table, rows: Rows) -> str:
     values = {(row["value_a"], row["value_b"]) for row in rows}
     if len(values) == 1:
         ((a, b),) = values
-        return f"{_worded(a)} and {_worded(b)}{on}"
+        return f"{_capital(_worded(a))} and {_worded(b)}{on}"
     if baseline is not None:
-        return f"{_worded(str(baseline))} and others{on}"
+        return f"{_capital(_worded(str(baseline)))} and others{on}"
     things = {"method": "pruning methods", "dataset": "data sets", "rewind": "ways to rewind"}
     return f"Between {things.get(str(differ), 'runs')}{on}"
 
 
 def _worded(value_: str) -> str:
     return _REWOUND.get(value_, clip(task_name(value_), 24))
+
+
+def _capital(text: str) -> str:
+    """Begin a title; names of methods and data sets stay as they are."""
+    return text.capitalize() if text in _REWOUND.values() else text
 
 
 def in_groups(rows: Rows) -> dict[str, list[dict[str, Any]]]:
@@ -144,7 +149,7 @@ def in_groups(rows: Rows) -> dict[str, list[dict[str, Any]]]:
 
 
 def _legend(looks: Mapping[str, dict[str, Any]]) -> dict[str, Artist]:
-    entries: dict[str, Artist] = {clip(name, 60): handle(style) for name, style in looks.items()}
+    entries = handles(looks, width=60)
     chance = {**_CHANCE, "color": COLOURS["grey"]}
     entries["dotted: by chance at the same layer sizes"] = handle(chance)
     return entries

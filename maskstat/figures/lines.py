@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from numpy.typing import NDArray
 
-from maskstat.errors import UsageError
+from maskstat.errors import UsageError, printable
+from maskstat.figures.labels import clip
+from maskstat.figures.names import task_name
 from maskstat.figures.style import COLOURS, Axes
 
-__all__ = ["MOST_LINES", "Scale", "draw_band", "handle", "look", "share_axis"]
+__all__ = ["MOST_LINES", "Scale", "draw_band", "handle", "handles", "look", "share_axis"]
 
 Floats: TypeAlias = NDArray[np.float64]
 Scale: TypeAlias = Literal["logit", "linear"]
@@ -60,6 +63,21 @@ def look(index: int, n_lines: int) -> dict[str, Any]:
 def handle(style: dict[str, Any]) -> Line2D:
     """Return what stands for a line in a legend."""
     return Line2D([], [], **style)
+
+
+def handles(looks: Mapping[str, dict[str, Any]], *, width: int) -> dict[str, Artist]:
+    """Return a legend's entries, their names shortened where that leaves them different.
+
+    Examples
+    --------
+    >>> looks = {name: look(i, 2) for i, name in enumerate(["l1", "data/mine.npz"])}
+    >>> list(handles(looks, width=20))
+    ['l1', 'mine']
+    """
+    names = [clip(task_name(name), width) for name in looks]
+    if len(set(names)) < len(looks):
+        names = [printable(name) for name in looks]
+    return dict(zip(names, map(handle, looks.values()), strict=True))
 
 
 def draw_band(

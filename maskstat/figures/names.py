@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
@@ -10,17 +11,20 @@ from maskstat.errors import printable
 
 __all__ = ["among", "replicates", "task_name"]
 
+_FILE = re.compile(r"[^\s+,]+\.npz")
+
 
 def task_name(name: str) -> str:
-    """Shorten a data set's name: a file to what comes before its ending.
+    """Shorten data sets that are files to what comes before their ending, wherever they stand.
 
     Examples
     --------
-    >>> task_name("mnist"), task_name("data/rotated.npz"), task_name("a.npz+mnist")
+    >>> task_name("mnist"), task_name("data/rotated.npz"), task_name("/d/a.npz+mnist")
     ('mnist', 'rotated', 'a+mnist')
+    >>> task_name("l1: data/a.npz and data/b.npz")
+    'l1: a and b'
     """
-    parts = [PurePath(part).stem if part.endswith(".npz") else part for part in name.split("+")]
-    return printable("+".join(parts))
+    return printable(_FILE.sub(lambda found: PurePath(found[0]).stem, name))
 
 
 def among(inputs: Iterable[Mapping[str, Any]], *, without: str | None = None) -> str:

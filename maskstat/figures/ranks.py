@@ -83,7 +83,7 @@ def rank_correlations(table: Table, *, group_by: str | None = None) -> Figure:
     figure, axes = panel_grid(
         {layer: _kept(panel) for layer, panel in panels.items()},
         title=_title(rows),
-        x_label="trained in the mask, or dense: the same weights, the whole layer\n"
+        x_label="trained in the mask | in the dense network\n"
         "after Grosse & Backes (2020), Figures 5 and 12",
         y_label="rank correlation",
         legend=_legend(colours, rows, group_by),

@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 from maskstat.errors import MaskstatError, MissingExtraError, StorageError, UsageError, printable
 from maskstat.prune.packing import packs
 from maskstat.prune.progress import Silent
+from maskstat.prune.session import require_torch
 from maskstat.prune.sweep import Job, Outcome, Watch, lost, run_safely, unfinished
 
 __all__ = ["run_on_cluster"]
@@ -181,6 +182,7 @@ def _distributed() -> Any:
 
 def _attempt(share: list[Job], sweep: str, overwrite: bool, surroundings: dict[str, Any]) -> _Told:
     """Run a pack in a worker."""
+    require_torch()  # raises, so that another worker is asked
     worker = _distributed().get_worker()
     kept = vars(worker).setdefault("_maskstat", _Kept())
     notes: dict[str, list[str]] = {job.name: [] for job in share}

@@ -104,11 +104,11 @@ def _cut(groups: Sequence[tuple[list[Job], int]]) -> list[list[Job]]:
 def _cost(share: Sequence[Job]) -> int:
     """Estimate how long a pack takes, in epochs of one run.
 
-    One more run than there are stands for what a pack takes however small it is: the ensemble
-    trains at least two.
+    Unless they are trained one by one, one run more than there are stands for what a pack takes
+    however small it is: the ensemble trains at least two.
     """
     epochs = [(job.recipe.iterations + 1) * job.recipe.epochs for job in share]
-    return sum(epochs) + max(epochs)
+    return sum(epochs) + (max(epochs) if share[0].recipe.engine != "loop" else 0)
 
 
 def _loads(shares: Sequence[Sequence[Job]], workers: int) -> list[int]:

@@ -170,16 +170,11 @@ def run_safely(pack: Sequence[Job], *, watch: Watch, **given: Any) -> list[Outco
     -------
     list of Outcome
         In the order of the runs.
-
-    Raises
-    ------
-    MissingExtraError
-        torch is not installed.
     """
     try:
         return run_pack(pack, watch=watch, **given)
-    except MaskstatError:
-        raise
+    except MaskstatError as error:  # none of them can run here
+        return [Outcome(name=job.name, path=job.path, status="failed", error=error) for job in pack]
     except Exception as error:
         if len(pack) > 1:
             return [outcome for job in pack for outcome in run_safely([job], watch=watch, **given)]

@@ -110,7 +110,9 @@ def page(
         '<meta name=viewport content="width=device-width, initial-scale=1">'
         '<link rel=icon href="data:,">'
         f"<title>maskstat: {escape(plan.paper)}, {plan.scale}</title>"
-        f"<style>{style}</style></head>\n<body><main>\n" + "\n".join(body) + "\n</main></body></html>\n"
+        f"<style>{style}</style></head>\n<body><main>\n"
+        + "\n".join(body)
+        + "\n</main></body></html>\n"
     )
 
 
@@ -158,9 +160,7 @@ def _claims(claims: Table) -> str:
 
 
 def _missing(evidence: Evidence, notes: Sequence[str]) -> str:
-    lines = [
-        f"{cell.sweep.name}/{cell.name}: {cell.why}" for cell in evidence.holes
-    ]
+    lines = [f"{cell.sweep.name}/{cell.name}: {cell.why}" for cell in evidence.holes]
     lines += [
         f"{name}: left out, because {' and '.join(needs)} cannot be found in the data folder"
         for name, needs in evidence.plan.left_out.items()
@@ -224,7 +224,9 @@ def _table(table: Table, shown: Sequence[str]) -> str:
     body = "".join(
         "<tr>" + "".join(_cell(row[name]) for name in names) + "</tr>" for row in rows[:_MOST_ROWS]
     )
-    more = f"<p>{len(rows) - _MOST_ROWS} more rows in the CSV.</p>" if len(rows) > _MOST_ROWS else ""
+    more = (
+        f"<p>{len(rows) - _MOST_ROWS} more rows in the CSV.</p>" if len(rows) > _MOST_ROWS else ""
+    )
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{more}"
 
 

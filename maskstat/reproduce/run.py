@@ -119,7 +119,9 @@ def reproduce(
         "download": download,
         "device": device,
     }
-    failures = _sweep(plan, folder / "runs", jobs, surroundings, watch or (lambda _: Silent()), tell)
+    failures = _sweep(
+        plan, folder / "runs", jobs, surroundings, watch or (lambda _: Silent()), tell
+    )
     evidence = gather(plan, folder / "runs", failures=failures)
     evidence, notes = _retrain(evidence, folder, jobs, surroundings, tell)
     sections = [_exhibit(exhibit, evidence, folder, tell) for exhibit in chosen]

@@ -16,6 +16,7 @@ from maskstat.stats.inventory import LAYER_COLUMNS, RUN_COLUMNS
 from maskstat.stats.matched import MATCH_COLUMNS
 from maskstat.stats.outputs import OUTPUT_COLUMNS
 from maskstat.stats.outputs_summary import OUTPUT_SUMMARY_COLUMNS
+from maskstat.stats.parameters_left import PARAMETER_COLUMNS
 from maskstat.stats.pattern import PATTERN_COLUMNS
 from maskstat.stats.summary import SUMMARY_COLUMNS
 from maskstat.stats.vote_bins import BASELINE_COLUMNS, CONSENSUS_COLUMNS
@@ -35,6 +36,7 @@ SCHEMAS = {
     "maskstat.outputs/1": OUTPUT_COLUMNS,
     "maskstat.outputs-summary/1": OUTPUT_SUMMARY_COLUMNS,
     "maskstat.retrain/1": RETRAIN_COLUMNS,
+    "maskstat.parameters/1": PARAMETER_COLUMNS,
     "maskstat.pattern/1": PATTERN_COLUMNS,
     "maskstat.summary/1": SUMMARY_COLUMNS,
     "maskstat.upgrade/1": UPGRADE_COLUMNS,

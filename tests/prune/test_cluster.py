@@ -18,8 +18,8 @@ from maskstat.prune.sweep import run_pack
 
 SURROUNDINGS = {"data_dir": None, "download": False, "device": "cpu"}
 GRID = Grid(
-    base=Recipe(iterations=6, epochs=2, batch_size=64, vary=("order",)),
-    axes={"random.replicate": [0, 1, 2]},
+    base=Recipe(engine="ensemble", iterations=6, epochs=2, batch_size=128, vary=("order",)),
+    axes={"random.replicate": [0, 1]},
 )
 
 
@@ -121,7 +121,7 @@ def test_nobody_works_on_for_a_client_that_is_gone(cluster, tmp_path):
 
 
 def executing(dask_worker):
-    return [t for t in dask_worker.state.tasks.values() if t.state in ("executing", "cancelled")]
+    return any(t.state in ("executing", "cancelled") for t in dask_worker.state.tasks.values())
 
 
 def test_every_task_has_one_torch_thread_and_no_data_of_another_sweep():
