@@ -186,8 +186,12 @@ def test_layers_that_not_all_have_are_skipped_or_dense():
     assert dense.column("shared") == [1, 1, 70, 72]
     with pytest.raises(LayoutMismatchError, match="no layer is in all inputs"):
         compare(a, Mask.from_arrays({"q": [1]}), missing="skip")
-    with pytest.raises(LayoutMismatchError, match="layer x is"):
+    c = Mask.from_arrays({"x": [1], "y": [0, 0]}, label="c")
+    assert compare(a, c, missing="skip").column("layer") == ["y", "total"]
+    with pytest.raises(LayoutMismatchError, match="no layer is in all inputs in one shape"):
         compare(a, Mask.from_arrays({"x": [1]}), missing="skip")
+    with pytest.raises(LayoutMismatchError, match="layer x is"):
+        compare(a, c, missing="dense")
 
 
 def test_inputs_of_one_label_are_told_apart():

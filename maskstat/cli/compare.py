@@ -68,7 +68,9 @@ __all__ = ["command"]
     type=click.Choice(["t95", "sd", "half-sd"]),
     help="Summarize all pairs: mean distance and band over runs, by iteration.",
 )
-@click.option("--common", is_flag=True, help="Compare only the layers that all inputs have.")
+@click.option(
+    "--common", is_flag=True, help="Compare only the layers that all inputs have, in one shape."
+)
 @click.option(
     "--missing",
     type=click.Choice(["error", "dense"]),

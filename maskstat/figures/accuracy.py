@@ -54,7 +54,8 @@ def accuracy_over_sparsity(
     x
         ``sparsity`` or ``density``.
     scale
-        ``logit``: both axes spread near 0 and 1, as in the paper. ``linear``: plain axes.
+        ``logit``: both axes spread near 0 and 1, as in the paper; an axis on which a mean is 0 or
+        1, which have no place there, stays linear. ``linear``: plain axes.
 
     Returns
     -------
@@ -91,7 +92,9 @@ def accuracy_over_sparsity(
     rows = drawable_rows(table, _COLUMNS, source="accuracy")
     groups = _grouped(rows)
     looks = {name: look(i, len(groups)) for i, name in enumerate(groups)}
-    dense = _dense(groups) if scale == "logit" else None
+    scales = _scales([*rows, *(each or ())], x, scale)
+    skip_dense = scales["x"] == "logit"
+    dense = _dense(groups) if skip_dense else None
     single = each is None and all(row["low"] is None for row in rows)
     figure, (axes,) = stacked(
         [""],
@@ -101,15 +104,26 @@ def accuracy_over_sparsity(
         legend=_legend(looks, dense=dense is not None, each=each is not None),
     )
     drawn = [
-        *_draw(axes, groups, looks, x=x, skip_dense=scale == "logit"),
-        *(_draw_runs(axes, table, each, looks, x=x, scale=scale) if each is not None else ()),
+        *_draw(axes, groups, looks, x=x, skip_dense=skip_dense),
+        *(_draw_runs(axes, table, each, looks, x=x, skip_dense=skip_dense) if each else ()),
     ]
     if dense is not None:
         axes.axhline(dense, zorder=1, **_DENSE)
         drawn.append((np.array([]), np.array([dense])))
-    for axis, index in (("x", 0), ("y", 1)):
-        share_axis(axes, axis, np.concatenate([pair[index] for pair in drawn]), scale)  # type: ignore[arg-type]
+    places, heights = (np.concatenate(values) for values in zip(*drawn, strict=True))
+    share_axis(axes, "x", places, scales["x"])
+    share_axis(axes, "y", heights, scales["y"])
     return figure
+
+
+def _scales(rows: Rows, x: Abscissa, scale: Scale) -> dict[str, Scale]:
+    """Return the scale of either axis: linear where a value has no place on a logit one."""
+    pruned = [row for row in rows if row["sparsity"] > 0]
+    scales: dict[str, Scale] = {}
+    for axis, column in (("x", x), ("y", "accuracy")):
+        inside = all(0 < row[column] < 1 for row in pruned)
+        scales[axis] = scale if pruned and inside else "linear"
+    return scales
 
 
 def _grouped(rows: Rows) -> dict[str, Rows]:
@@ -132,7 +146,7 @@ def _explained(rows: Rows) -> str:
     over = replicates([row["n"] for row in rows], "run")
     what = ", ".join(sorted(d for d in differ if d))
     text = f"mean ± ½ sd over {over}" + (f" that differ in {what}" if what else "")
-    return "\n".join(wrap(text, 42))
+    return "\n".join(wrap(text, 48))
 
 
 def _legend(looks: Mapping[str, dict[str, Any]], *, dense: bool, each: bool) -> dict[str, Artist]:
@@ -173,16 +187,14 @@ def _draw_runs(
     looks: Mapping[str, dict[str, Any]],
     *,
     x: Abscissa,
-    scale: Scale,
+    skip_dense: bool,
 ) -> list[tuple[Floats, Floats]]:
     """Draw every run as a thin line in its group's colour."""
     drawn = []
-    group_of = dict(
-        zip(dict.fromkeys(each.column("group")), table.parameters["groups"], strict=True)
-    )
+    group_of = dict(zip(each.parameters["groups"], table.parameters["groups"], strict=True))
     for name, rows in _grouped(each.rows()).items():
         style = {**looks[group_of[name]], **_RUN}
-        shown = [row for row in rows if row["sparsity"] > 0 or scale == "linear"]
+        shown = [row for row in rows if row["sparsity"] > 0 or not skip_dense]
         places, mean = (
             np.array([row[column] for row in shown], np.float64) for column in (x, "accuracy")
         )

@@ -108,7 +108,10 @@ def share_axis(axes: Axes, which: Literal["x", "y"], values: Floats, scale: Scal
     """
     axis = axes.xaxis if which == "x" else axes.yaxis
     set_scale, set_limits = (getattr(axes, f"set_{which}{what}") for what in ("scale", "lim"))
-    set_scale(scale)
+    if scale == "logit":
+        set_scale("logit", nonpositive="clip")  # the end of a band
+    else:
+        set_scale("linear")
     known = values[np.isfinite(values)]
     if scale == "logit":
         known = known[(known > 0) & (known < 1)]

@@ -139,21 +139,18 @@ def _with_own_labels(chosen: Sequence[Comparand]) -> list[Comparand]:
 
 
 def _common_layout(chosen: Sequence[Comparand], missing: Missing) -> Layout:
-    """Return the layers to compare: the first input's, those that all have, or those that any."""
+    """Return the layers to compare: the first input's, those all have alike, or those any has."""
     if missing == "error":
         return chosen[0].layout
     shapes: dict[str, tuple[int, ...]] = {}
     for one in chosen:
         shapes = {layer.name: layer.shape for layer in one.layout.layers} | shapes
+    alike = set.intersection(*({(x.name, x.shape) for x in one.layout.layers} for one in chosen))
     ordered = dict.fromkeys(name for one in chosen for name in one.layout.names)
-    names = [
-        name
-        for name in ordered
-        if missing == "dense" or all(name in one.layout.names for one in chosen)
-    ]
+    names = [name for name in ordered if missing == "dense" or (name, shapes[name]) in alike]
     if not names:
         raise LayoutMismatchError(
-            "no layer is in all inputs",
+            "no layer is in all inputs in one shape",
             code="layout-mismatch",
             place=chosen[-1].label,
             consequence="there is nothing to compare",

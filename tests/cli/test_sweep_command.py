@@ -62,7 +62,7 @@ def test_shares_are_disjoint_and_together_everything(run_cli, grid):
             run_cli("prune", "--recipe", recipe, "--list", "--shard", f"{i}/{n}").stdout.split()
             for i in range(1, n + 1)
         ]
-        assert sorted(sum(shares, [])) == sorted(everything)
+        assert sorted(name for share in shares for name in share) == sorted(everything)
         assert max(map(len, shares)) - min(map(len, shares)) <= 1
         assert all(share == [name for name in everything if name in share] for share in shares)
 
@@ -232,6 +232,12 @@ def test_a_signal_stops_all_workers_at_once_and_leaves_whole_archives(grid, tmp_
     assert process.returncode == 128 + signum, said
     assert time.monotonic() - began < 15
     assert "Traceback" not in said
-    with pytest.raises(ProcessLookupError):
-        os.killpg(process.pid, 0)
+    deadline = time.monotonic() + 10
+    while True:  # the session's group is empty once the workers are gone
+        try:
+            os.killpg(process.pid, 0)
+        except ProcessLookupError:
+            break
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
     assert {run.status for run in runs_in(folder).values()} <= {"partial", "complete"}

@@ -26,7 +26,7 @@ from maskstat.stats.initial import initial
 from maskstat.table import Column, Table
 
 SHAPES = {"conv1.weight": (6, 1, 3, 3), "fc1.weight": (40, 30), "fc2.weight": (10, 40)}
-DEEP = {f"block{i}.residual.conv{i % 2}.weight": (8, i + 1, 3, 3) for i in range(18)}
+DEEP = {f"block{i}.residual.conv{i % 2}.weight": (8, i + 1, 3, 3) for i in range(11)}
 METHODS = ("global-unstructured", "l1-unstructured", "l2-structured")
 N_EXAMPLES, N_CLASSES = 60, 4
 
@@ -151,11 +151,13 @@ def test_every_run_is_a_thin_line_of_its_groups_colour():
     assert "each run" in legend_of(figure)
 
 
-def test_a_perfect_accuracy_can_be_drawn_on_logit_axes():
+def test_a_perfect_accuracy_has_no_place_on_a_logit_axis():
     run = make()
     run.series["test_accuracy"][:] = 1
-    figure = accuracy_over_sparsity(accuracy(run))
-    assert save_as(figure, "png")
+    (axes,) = accuracy_over_sparsity(accuracy(run)).axes
+    assert (axes.get_xscale(), axes.get_yscale()) == ("logit", "linear")
+    assert list(solid(axes)[0].get_ydata()) == [1, 1, 1]
+    assert axes.get_ylim()[0] < 1 < axes.get_ylim()[1]
 
 
 def test_groups_by_several_keys_and_their_names():
@@ -405,11 +407,11 @@ def test_tickets_are_points_by_task_with_random_ones_hollow():
         assert len(drawn) == 6
         expected = [(100 * row["test_accuracy"], row["kind"] == "random") for row in here]
         assert [hollow for _, _, hollow in drawn] == [False, True] * 3
-        assert sorted((y, hollow) for _, y, hollow in drawn) == pytest.approx(sorted(expected))
+        assert np.allclose(sorted((y, hollow) for _, y, hollow in drawn), sorted(expected))
     bars = [line for line in axes.get_lines() if line.get_marker() == "None"]
     spans = sorted(tuple(bar.get_ydata()) for bar in bars if len(set(bar.get_xdata())) == 1)
     low_high = sorted((100 * row["low"], 100 * row["high"]) for row in rows)
-    assert [s for s in spans if s != (0, 1)] == pytest.approx(low_high)
+    assert np.allclose([span for span in spans if span != (0, 1)], low_high)
     assert legend_of(figure)[:3] == [
         "from mnist, 25 % kept",
         "from kmnist, 25 % kept",
@@ -596,7 +598,7 @@ FIGURES = {
     ),
     "contrast": lambda: contrast_over_iterations(contrast(*sweep(), *sweep(rewind="none"))),
     "contrast-deep": lambda: contrast_over_iterations(
-        contrast(*sweep(shapes=DEEP, seeds=(0, 1)), differ="method")
+        contrast(*sweep(METHODS[:2], [0], shapes=DEEP), differ="method")
     ),
     "agreement": lambda: agreement_over_iterations(contrast_predictions(*sweep())),
     "matrix": lambda: agreement_matrix(contrast_predictions(*sweep(), iteration=3)),
@@ -638,7 +640,7 @@ def test_texts_are_on_the_page_and_apart(name):
         assert not a.shrunk(0.98, 0.98).overlaps(b), (one, other)
 
 
-@pytest.mark.parametrize("name", ["accuracy", "contrast", "matrix", "tickets", "spread"])
+@pytest.mark.parametrize("name", ["accuracy", "matrix", "tickets"])
 def test_the_same_rows_give_the_same_bytes(name):
     for format_ in ("svg", "pdf"):
         assert save_as(FIGURES[name](), format_) == save_as(FIGURES[name](), format_)

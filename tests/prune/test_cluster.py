@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import threading
 import time
 
@@ -104,6 +105,34 @@ def test_a_run_that_fails_does_not_stop_the_others_and_is_recorded(cluster, tmp_
     outcomes, notes = sweep(jobs[:1], cluster.scheduler_address)
     assert outcomes[jobs[0].name].status == "skipped"
     assert notes == [f"skipped: {jobs[0].path} is complete"]
+
+
+@pytest.mark.slow
+def test_a_run_that_kills_every_worker_is_lost_and_those_beside_it_are_not(
+    cluster, tmp_path, monkeypatch
+):
+    from distributed import Client
+
+    (tmp_path / "deadly_net.py").write_text(
+        "import os, torch\n"
+        "def net():\n"
+        "    if not os.path.exists('{0}'):\n"
+        "        open('{0}', 'w').close()\n"
+        "    else:\n"
+        "        os._exit(9)\n"
+        "    return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 10))\n".format(
+            tmp_path / "was-here"
+        )
+    )
+    monkeypatch.syspath_prepend(tmp_path)  # of workers that are started from now on
+    monkeypatch.setattr(cluster.scheduler, "allowed_failures", 0)
+    with Client(cluster.scheduler_address, set_as_default=False) as client:
+        client.run(sys.path.insert, 0, str(tmp_path))
+    base = Recipe(model="deadly_net:net", iterations=1, epochs=1)
+    jobs = jobs_in(tmp_path, Grid(base=base, axes={"random.seed": [0, 1]}))
+    outcomes, _ = sweep(jobs, cluster.scheduler_address, workers=1)
+    assert [outcomes[job.name].status for job in jobs] == ["done", "failed"]
+    assert outcomes[jobs[1].name].error.code == "worker-lost"
 
 
 def test_nobody_works_on_for_a_client_that_is_gone(cluster, tmp_path):

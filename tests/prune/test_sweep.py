@@ -1,10 +1,13 @@
 """Sweeps: what a run comes to depends on nothing but its recipe."""
 
+import gc
+import multiprocessing
 import os
 import signal
 import subprocess
 import sys
 import time
+import weakref
 
 import pytest
 
@@ -38,14 +41,14 @@ def digests(folder):
     return found
 
 
-def run_all(jobs, *, workers=1, overwrite=False):
+def run_all(jobs, *, workers=1, overwrite=False, watch=lambda _: Silent()):
     return list(
         run_sweep(
             jobs,
             workers=workers,
             overwrite=overwrite,
             surroundings=SURROUNDINGS,
-            watch=lambda _: Silent(),
+            watch=watch,
         )
     )
 
@@ -105,19 +108,123 @@ def test_a_run_that_fails_does_not_stop_the_others(tmp_path):
 
 def test_only_runs_of_one_architecture_train_side_by_side(tmp_path):
     jobs = jobs_in(tmp_path, train__lr=[0.1, 0.2], random__seed=list(range(10)))
-    for workers in (1, 2, 3):
+    for workers in (1, 2, 3, 30):
         shares = packs(jobs, workers=workers)
         assert sorted(job.name for share in shares for job in share) == sorted(
             job.name for job in jobs
         )
         assert all(len(share) <= PACK for share in shares)
         assert all(len({job.recipe.lr for job in share}) == 1 for share in shares)
-        for lr in (0.1, 0.2):
-            sizes = [len(share) for share in shares if share[0].recipe.lr == lr]
-            assert len(sizes) % workers == 0
-            assert max(sizes) - min(sizes) <= 1
-    assert len(packs(jobs[:2], workers=8)) == 2
     assert packs([], workers=2) == []
+
+
+@pytest.mark.parametrize(
+    ("runs", "workers", "sizes"),
+    [
+        ([20], 1, [7, 7, 6]),
+        ([20], 2, [5, 5, 5, 5]),
+        ([8], 2, [4, 4]),  # one huge pack
+        ([8, 8], 4, [4, 4, 4, 4]),
+        ([3], 8, [1, 1, 1]),  # more workers than runs
+        ([3] * 10, 2, [3] * 10),  # nothing is gained by cutting them
+        ([8, 2, 2, 2], 2, [8, 2, 2, 2]),
+    ],
+)
+def test_packs_are_cut_until_all_workers_end_at_about_one_time(tmp_path, runs, workers, sizes):
+    jobs = [
+        job
+        for place, n in enumerate(runs)
+        for job in jobs_in(tmp_path, train__lr=[0.1 + place], random__seed=list(range(n)))
+    ]
+    assert [len(share) for share in packs(jobs, workers=workers)] == sizes
+
+
+def test_long_runs_count_for_more(tmp_path):
+    jobs = jobs_in(tmp_path, prune__iterations=[23], random__seed=[0])
+    jobs += jobs_in(tmp_path, train__lr=[0.2], random__seed=list(range(8)))
+    long, *others = packs(jobs, workers=2)
+    assert [job.recipe.iterations for job in long] == [23]
+    assert [len(share) for share in others] == [8]
+
+
+def test_data_are_loaded_once_a_process_and_the_parts_of_finished_packs_are_freed(
+    tmp_path, monkeypatch
+):
+    from maskstat.prune import workshop
+
+    loaded, parts = [], []
+    load, split = workshop.load, workshop.split
+
+    def counting_load(name, **given):
+        loaded.append(name)
+        return load(name, **given)
+
+    def remembering_split(*given, **named):
+        gc.collect()
+        assert all(part() is None for part in parts)  # one seed, so one split a pack
+        found = split(*given, **named)
+        parts.append(weakref.ref(found.train))
+        return found
+
+    monkeypatch.setattr(workshop, "load", counting_load)
+    monkeypatch.setattr(workshop, "split", remembering_split)
+    jobs = jobs_in(tmp_path, train__lr=[0.1, 0.2, 0.3], random__replicate=[0, 1])
+    assert [outcome.status for outcome in run_all(jobs)] == ["done"] * 6
+    assert loaded == ["digits"]
+    assert len(parts) == 3
+
+
+def test_what_a_killed_process_was_at_is_continued_by_another(alone, tmp_path):
+    jobs = jobs_in(tmp_path, random__seed=[0, 1], random__replicate=[0, 1])
+    notes, victims = [], []
+
+    class Killer(Silent):
+        def iteration(self, *, iteration, **_):
+            if not victims:
+                victims.extend(multiprocessing.active_children())
+                os.kill(victims[0].pid, signal.SIGKILL)
+
+        def note(self, text):
+            notes.append(text)
+
+    outcomes = run_all(jobs, workers=2, watch=lambda _: Killer())
+    assert sorted(outcome.name for outcome in outcomes) == sorted(job.name for job in jobs)
+    assert {outcome.status for outcome in outcomes} <= {"done", "skipped"}
+    assert digests(tmp_path).items() <= alone.items()
+    assert multiprocessing.active_children() == []
+
+
+def test_a_run_that_ends_every_process_is_lost_and_the_others_are_not(tmp_path, monkeypatch, alone):
+    (tmp_path / "deadly_net.py").write_text("import os\ndef net():\n    os._exit(9)\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    folder = tmp_path / "runs"
+    folder.mkdir()
+    jobs = jobs_in(folder, random__seed=[0, 1])
+    jobs += jobs_in(folder, model=["deadly_net:net"])
+    outcomes = {outcome.name: outcome for outcome in run_all(jobs, workers=2)}
+    assert [outcomes[job.name].status for job in jobs] == ["done", "done", "failed"]
+    assert outcomes[jobs[2].name].error.code == "worker-lost"
+    assert outcomes[jobs[2].name].error.exit_status == 5
+    assert digests(folder).items() <= alone.items()
+
+
+def test_an_error_that_nobody_foresaw_ends_one_run(tmp_path, monkeypatch, alone):
+    from maskstat.prune import imp
+
+    iterate = imp.iterate
+
+    def breaking(trials, engine):
+        if any(trial.recipe.seed == 1 for trial in trials):
+            raise MemoryError("no room")
+        iterate(trials, engine)
+
+    monkeypatch.setattr(imp, "iterate", breaking)
+    jobs = jobs_in(tmp_path, random__seed=[0, 1, 2])
+    outcomes = run_all(jobs)
+    assert [outcome.status for outcome in outcomes] == ["done", "failed", "done"]
+    assert (outcomes[1].error.code, outcomes[1].error.exit_status) == ("run-crashed", 70)
+    assert "no room" in outcomes[1].error.fact
+    assert digests(tmp_path).items() <= alone.items()
 
 
 def test_a_full_disk_is_the_run_s_failure(tmp_path, monkeypatch):
