@@ -60,7 +60,8 @@ class _Kinds(click.Group):
         """Find the kind, or say which there are."""
         kinds = self.list_commands(ctx)
         if args[0] not in kinds and not args[0].startswith("-"):
-            ctx.fail(f"there is no figure '{printable(args[0])}'; {closest(args[0], kinds)}")
+            there_are = closest(args[0], kinds, limit=len(kinds))
+            ctx.fail(f"there is no figure '{printable(args[0])}'; {there_are}")
         return super().resolve_command(ctx, args)
 
 

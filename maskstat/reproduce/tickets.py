@@ -106,18 +106,18 @@ def shares(
             (_path(run), bespoke_iteration(run, ticket)) for run in sourced
             if run.dataset in tickets.targets
         ]  # fmt: skip
-        how = {"datasets": datasets, "seeds": seed, "data_dir": data_dir, "save_weights": "none"}
+        how = {
+            "datasets": datasets,
+            "seeds": seed,
+            "data_dir": data_dir,
+            "save_weights": "none",
+            "random": True,
+        }
         for state, epochs in (("trained", tickets.epochs), ("untrained", 0)):
-            place = folder / f"{state}-{tickets.case}-s{seed}"
+            place = str(folder / f"{state}-{tickets.case}-s{seed}")
             name = f"{tickets.case}, seed {seed}, {state}"
-            found.append((name, bespoke, str(place / "bespoke"), {**how, "epochs": epochs}))
             found.append(
-                (
-                    name,
-                    [(_path(ticket), None)],
-                    str(place / "consensus"),
-                    {**how, "epochs": epochs, "random": True},
-                )
+                (name, [*bespoke, (_path(ticket), None)], place, {**how, "epochs": epochs})
             )
     return found
 

@@ -11,7 +11,7 @@ __all__ = ["claims_of", "exhibits_of"]
 
 _HOMES = {
     "grosse2020": ("grosse_accuracy", "grosse_overlap", "grosse_function", "grosse_beyond"),
-    "paganini2020": (),
+    "paganini2020": ("paganini_methods", "paganini_tickets", "paganini_counts"),
 }
 
 
