@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from hashlib import sha256
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from h5py import h5a, h5d, h5f, h5g, h5p, h5s, h5t
 
 from maskstat.archive import spec
+from maskstat.archive.ahead import in_order, n_threads
 from maskstat.archive.encode import encode_chunk
 from maskstat.archive.guard_members import AttributeValue
 from maskstat.archive.payloads import Payload
 from maskstat.archive.pieces import Pieces
 
+if TYPE_CHECKING:
+    from hashlib import _Hash
+
 __all__ = ["Builder"]
+
+_Bytes: TypeAlias = bytes | memoryview
 
 _TYPES = {
     "u1": h5t.STD_U8LE,
@@ -69,21 +75,26 @@ class Builder:
                 space = h5s.create_simple(array.shape) if array.shape else h5s.create(h5s.SCALAR)
                 h5a.create(target, key, h5t.STD_I64LE, space).write(array, mtype=h5t.STD_I64LE)
 
-    def dataset(self, parent: Any, name: str, payload: Payload) -> str:
+    def dataset(self, parent: Any, name: str, payload: Payload, *, hashed: bool = True) -> str:
         """Write a dataset chunk by chunk and return the SHA-256 of its values, hexadecimal.
 
         It is declared compressed only if a chunk is; that is decided by the first 32 MiB at most.
+        Chunks are compressed several at a time, and the bytes are those of one at a time. Unless
+        it is to be `hashed`, the result is that of nothing.
         """
         pieces = Pieces(payload.shape, payload.chunk, int(payload.dtype[1]))
         digest = sha256()
         made: Any = None
         compress = True
-        waiting: list[tuple[int, bytes | memoryview, int]] = []
-        for piece in range(pieces.number):
-            data = payload.read(*pieces.bounds(piece))
-            digest.update(data)
-            whole = data if len(data) == pieces.step else _padded(data, pieces.step)
-            packed = encode_chunk(whole) if compress else None
+        waiting: list[tuple[int, _Bytes, int]] = []
+
+        def encode(chunk: tuple[int, _Bytes]) -> bytes | None:
+            return encode_chunk(chunk[1]) if compress else None
+
+        chunks = _chunks(payload, pieces, digest if hashed else None)
+        threads = n_threads(pieces.number * pieces.step)
+        for (piece, whole), found in in_order(encode, chunks, threads=threads):
+            packed = found if compress else None  # it may be from before that was decided
             waiting.append((piece, whole, 1) if packed is None else (piece, packed, 0))
             if made is None:
                 last = piece + 1 == pieces.number
@@ -140,6 +151,15 @@ def _creation(kind: Any) -> Any:
     properties.set_obj_track_times(False)
     properties.set_attr_phase_change(spec.ATTRIBUTES, 0)
     return properties
+
+
+def _chunks(payload: Payload, pieces: Pieces, digest: _Hash | None) -> Iterator[tuple[int, _Bytes]]:
+    """Yield the chunks of a dataset, the last of a block filled up."""
+    for piece in range(pieces.number):
+        data = payload.read(*pieces.bounds(piece))
+        if digest is not None:
+            digest.update(data)
+        yield piece, data if len(data) == pieces.step else _padded(data, pieces.step)
 
 
 def _padded(data: memoryview, length: int) -> bytes:

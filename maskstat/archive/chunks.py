@@ -45,6 +45,7 @@ class ChunkedBytes:
         self._inflated: OrderedDict[int, bytes] = OrderedDict()
         self._pieces = Pieces(stored.shape, stored.chunk, int(stored.dtype[1]))
         self.n_bytes = stored.n_bytes
+        self.chunk_bytes = self._pieces.step
 
     def read(self, start: int, stop: int) -> NDArray[np.uint8]:
         """Return bytes `start` to `stop`, not to be modified."""

@@ -179,7 +179,7 @@ class Guard:
                 code="not-an-archive",
                 place=self.place,
                 consequence="it is no maskstat archive",
-                hint="from Python: maskstat.write(path, [maskstat.Run.from_masks(name, masks)])",
+                hint=f"maskstat convert {self.place} -o masks.h5, if it holds masks all the same",
             )
         features = set(found.get(b"required_features", "").split()) - spec.FEATURES
         if int(version[1]) != spec.MAJOR or features:

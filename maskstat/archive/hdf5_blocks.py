@@ -19,6 +19,8 @@ UNDEFINED = 0xFFFF_FFFF_FFFF_FFFF
 
 _WORD = 0xFFFF_FFFF
 _SUM = 4
+_SUPERBLOCK = 48
+_PIECE = 2_048
 
 
 def broken(fact: str, place: str) -> CorruptArchiveError:
@@ -39,21 +41,28 @@ class Ledger:
 
     def __init__(self, size: int) -> None:
         self._size = size
-        self._starts: list[int] = []
-        self._ends: list[int] = []
+        # Sorted, in pieces: one long list takes quadratic time where parts come from back to front.
+        self._firsts = [0]
+        self._pieces: list[tuple[list[int], list[int]]] = [([0], [_SUPERBLOCK])]
 
     def claim(self, start: int, length: int, place: str, *, what: str = "chunk") -> None:
         """Enter one more part."""
         end = start + length
-        at = bisect_right(self._starts, start)
-        if start < 48 or end > self._size:
+        if start < _SUPERBLOCK or end > self._size:
             raise _overlap(f"a {what} lies outside the file", place)
-        if (at and self._ends[at - 1] > start) or (
-            at < len(self._starts) and self._starts[at] < end
-        ):
+        index = bisect_right(self._firsts, start) - 1
+        starts, ends = self._pieces[index]
+        at = bisect_right(starts, start)
+        following = (*starts[at : at + 1], *self._firsts[index + 1 : index + 2])
+        if ends[at - 1] > start or (following and following[0] < end):
             raise _overlap(f"a {what} shares bytes of the file with something else", place)
-        self._starts.insert(at, start)
-        self._ends.insert(at, end)
+        starts.insert(at, start)
+        ends.insert(at, end)
+        if len(starts) > _PIECE:
+            half = _PIECE // 2
+            self._firsts.insert(index + 1, starts[half])
+            self._pieces.insert(index + 1, (starts[half:], ends[half:]))
+            del starts[half:], ends[half:]
 
 
 class Cursor:

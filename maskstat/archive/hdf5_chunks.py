@@ -79,7 +79,9 @@ def _array(
     data = cursor.number(8)
     if data == UNDEFINED:
         return
-    if not (13 <= entry <= 20 if filtered else entry == 8) or page_bits > _PAGE_BITS:
+    # The library goes by the chunk's size, whatever the array says: one byte more than holds it.
+    size_width = min(8, 1 + (whole.bit_length() + 7) // 8)
+    if entry != (12 + size_width if filtered else 8) or page_bits > _PAGE_BITS:
         raise broken("its chunk array is of no known kind", place)
     page = 1 << page_bits
     n_pages = -(-n // page) if n > page else 0

@@ -138,8 +138,9 @@ class _Heap:
         if rows > _ROWS:
             raise broken("its heap has too many rows", place)
         self._root = _Part(root, 0, _START, rows)
-        self._pointers: dict[int, bytes] = {}
-        self._seen: set[int] = set()
+        # By what they are taken for: one block at two places of the heap is met twice, and refused.
+        self._pointers: dict[_Part, bytes] = {}
+        self._seen: set[_Part] = set()
 
     def entry(self, key: bytes) -> bytes:
         """Return what lies at a heap address."""
@@ -149,9 +150,9 @@ class _Heap:
         part = self._root
         while part.rows:
             part = self._child(part, offset)
-        if part.address not in self._seen:
+        if part not in self._seen:
             self._check(part)
-            self._seen.add(part.address)
+            self._seen.add(part)
         at = offset - part.start
         if not _BLOCK_HEADER + 4 <= at <= part.size - length:
             raise broken("an entry of its heap lies outside its block", self._place)
@@ -159,19 +160,19 @@ class _Heap:
 
     def _child(self, part: _Part, offset: int) -> _Part:
         """Return the block behind an indirect one that holds a position."""
-        if part.address not in self._pointers:
+        if part not in self._pointers:
             n = part.rows * _WIDTH
             length = _BLOCK_HEADER + 8 * n + 4
             content = self._blocks.read(part.address, length, b"FHIB", self._place)
             self._check_prefix(content, part)
-            self._pointers[part.address] = content[_BLOCK_HEADER - 4 :]
+            self._pointers[part] = content[_BLOCK_HEADER - 4 :]
         start = part.start
         for row in range(part.rows):
             size = _START << max(0, row - 1)
             if offset < start + _WIDTH * size:
                 column = (offset - start) // size
                 at = 8 * (row * _WIDTH + column)
-                address = int.from_bytes(self._pointers[part.address][at : at + 8], "little")
+                address = int.from_bytes(self._pointers[part][at : at + 8], "little")
                 rows = max(0, row - _DIRECT_ROWS + 7) if row >= _DIRECT_ROWS else 0
                 return _Part(address, start + column * size, size, rows)
             start += _WIDTH * size

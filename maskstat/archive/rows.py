@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maskstat.archive import spec
+from maskstat.archive.ahead import in_order, n_threads
 from maskstat.archive.chunks import ChunkedBytes
-from maskstat.bits import WORD_BITS, IntArray, WordArray, count, segment_counts, tiles
+from maskstat.bits import TILE_WORDS, WORD_BITS, IntArray, WordArray, count, segment_counts, tiles
 from maskstat.errors import CorruptArchiveError, printable
 from maskstat.layout import Layout
 
@@ -169,28 +170,36 @@ class FileMasks:
         passes = [RowPass(self._layout, self._tails) for _ in range(self.n_rows)]
         outside = [0] * self.n_rows
         errors: dict[int, CorruptArchiveError] = {}
-        for start, stop in tiles(self.n_words):
-            before: WordArray | None = None
-            for row, check in enumerate(passes):
-                words = None if row in errors else self._try(row, start, stop, errors)
-                if words is not None:
-                    check.add(words)
-                    if before is not None:
-                        outside[row] += count(words & ~before)
-                before = words
+        before: WordArray | None = None
+        step, threads = self._tiling()
+        parts = ((row, *tile) for tile in tiles(self.n_words, step) for row in range(self.n_rows))
+        for (row, *_), found in in_order(self._try, parts, threads=threads):
+            words = None
+            if isinstance(found, CorruptArchiveError):
+                errors.setdefault(row, found)
+            elif row not in errors:
+                words = found
+                passes[row].add(words)
+                if row and before is not None:
+                    outside[row] += count(words & ~before)
+            before = words
         return [
             errors.get(row) or check.result()._replace(outside=outside[row])
             for row, check in enumerate(passes)
         ]
 
-    def _try(
-        self, row: int, start: int, stop: int, errors: dict[int, CorruptArchiveError]
-    ) -> WordArray | None:
+    def _tiling(self) -> tuple[int, int]:
+        """Return words in a tile and threads: several if no two tiles share a chunk."""
+        chunk = self._values.chunk_bytes
+        if chunk % 8 or chunk > 8 * self.n_words:
+            return TILE_WORDS, 1
+        return -(-8 * TILE_WORDS // chunk) * chunk // 8, n_threads(8 * self.n_words * self.n_rows)
+
+    def _try(self, part: tuple[int, int, int]) -> WordArray | CorruptArchiveError:
         try:
-            return self._read(row, start, stop)
+            return self._read(*part)
         except CorruptArchiveError as error:
-            errors[row] = error
-            return None
+            return error
 
     def problem(self, row: int, found: RowCheck) -> CorruptArchiveError | None:
         """Compare what a row holds with what the file says about it."""

@@ -156,7 +156,7 @@ def check_superblock(source: Source) -> None:
             code="not-an-archive",
             place=place,
             consequence="it is no maskstat archive",
-            hint="from Python: maskstat.write(path, [maskstat.Run.from_masks(name, masks)])",
+            hint=f"maskstat convert {place} -o masks.h5, if it holds masks all the same",
         )
     if len(head) < _SUPERBLOCK.size:
         raise _truncated(place)
@@ -167,6 +167,7 @@ def check_superblock(source: Source) -> None:
             code="not-an-archive",
             place=place,
             consequence="maskstat archives have version 3",
+            hint=f"maskstat convert {place} -o masks.h5, if it holds masks all the same",
         )
     if (version, offsets, lengths, base, extension) != (3, 8, 8, 0, _UNDEFINED):
         raise CorruptArchiveError(

@@ -16,8 +16,8 @@ from maskstat.archive import digest, layouts, publish, spec
 from maskstat.archive.builder import Builder
 from maskstat.archive.payloads import BytesPayload, MaskPayload
 from maskstat.archive.reader import Archive, open_archive
+from maskstat.archive.rows import FileMasks, RowCheck
 from maskstat.archive.run_parts import run_attributes, run_payloads
-from maskstat.bits import tiles
 from maskstat.errors import InputError, StorageError
 from maskstat.run import Run
 
@@ -111,9 +111,11 @@ def recheck(archive: Archive) -> str:
     for run_id in archive.run_ids:
         reader = archive.reader(run_id)
         masks = reader.run.masks
-        for row in range(masks.n_rows):
-            for start, stop in tiles(masks.n_words):
-                masks.words(row, start, stop)
+        assert isinstance(masks, FileMasks)
+        for row, check in enumerate(masks.examine()):
+            problem = masks.problem(row, check) if isinstance(check, RowCheck) else check
+            if problem is not None:
+                raise problem
         reader.check_arrays()
     return archive.content_digest
 
@@ -212,7 +214,9 @@ def _lay_run(builder: Builder, runs: Any, run: Run, layout_text: bytes) -> str:
         parent, _, name = path.rpartition("/")
         if parent not in parents:
             parents[parent] = builder.group(group, parent)
-        found = builder.dataset(parents[parent], name, payload)
+        # Masks are hashed row by row.
+        hashed = not isinstance(payload, MaskPayload)
+        found = builder.dataset(parents[parent], name, payload, hashed=hashed)
         if isinstance(payload, MaskPayload):
             rows = np.frombuffer(b"".join(payload.digests), np.uint8).reshape(-1, 32)
             payloads["mask_digests"] = BytesPayload(rows)

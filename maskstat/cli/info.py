@@ -90,6 +90,8 @@ def _introduce(run: Run) -> None:
     replicate = "" if run.replicate is None else f", replicate {run.replicate}"
     facts = [word for word in (run.model, run.dataset, run.method) if word]
     note(f"{printable(run.label)}: {printable(' / '.join(facts)) or run.run_id}{seed}{replicate}")
-    note(f"  {run.status}, {run.n_iterations - 1} prunings, {run.digest}")
+    number = run.n_iterations - 1
+    times = f"{number} pruning{'' if number == 1 else 's'}"
+    note(f"  {', '.join(filter(None, (run.status, times, run.digest)))}")
     stored = [f"{kind} weights" for kind in run.weights] + [f"outputs on {d}" for d in run.outputs]
     note(f"  stored beside the masks: {', '.join([*run.series, *stored]) or 'nothing'}")

@@ -13,7 +13,6 @@ from maskstat.cli.options import (
     output_option,
     overwrite_option,
     quiet_option,
-    sources_argument,
 )
 from maskstat.cli.output import emit
 from maskstat.cli.report import note, report
@@ -31,7 +30,7 @@ UPGRADE_COLUMNS = {
 
 
 @click.command("upgrade")
-@sources_argument
+@click.argument("sources", nargs=-1, required=True, metavar="FILE...")
 @format_option
 @output_option("Where upgraded archives go: a file, or for several archives a folder.")
 @overwrite_option

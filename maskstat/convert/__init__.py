@@ -80,6 +80,7 @@ def convert(
     found = read_all([source], format=format, include=include, exclude=exclude)
     notes = tuple(note for note in (notes_of(run) for run, _ in found) if note)
     if to in (None, "archive"):
+        _check_whole(found[0][1], checkpoint, source)
         return to_archive([run for run, _ in found], output, overwrite=overwrite, notes=notes)
     if len(found) > 1:
         raise UsageError(
@@ -99,6 +100,28 @@ def convert(
         checkpoint=checkpoint,
         notes=notes,
     )
+
+
+def _check_whole(
+    iteration: int | None, checkpoint: str | PathLike[str] | None, source: str | PathLike[str]
+) -> None:
+    """Refuse to leave out what was asked for: an archive holds runs as they are."""
+    from maskstat.errors import UsageError
+
+    if iteration is not None:
+        raise UsageError(
+            f"the address names iteration {iteration}, and an archive holds them all",
+            code="iteration-of-run",
+            place=fspath(source),
+            hint=f"leave out @{iteration}, or --to npz and the like for one mask",
+        )
+    if checkpoint is not None:
+        raise UsageError(
+            "an archive holds the run's own weights",
+            code="no-use-for-checkpoint",
+            place="--checkpoint",
+            hint="leave it out, or --to zeros",
+        )
 
 
 class _Callable(ModuleType):

@@ -38,7 +38,7 @@ def main(path: str) -> None:
         most = most if hard == resource.RLIM_INFINITY else min(most, hard)
         resource.setrlimit(what, (most, most))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    answer: dict[str, Any] = {"texts": {}, "datasets": [], "unread": []}
+    answer: dict[str, Any] = {"texts": {}, "datasets": [], "unread": [], "n_chunks": 0}
     try:
         access = h5p.create(h5p.FILE_ACCESS)
         access.set_fclose_degree(h5f.CLOSE_STRONG)
@@ -122,20 +122,21 @@ def _dataset(dataset: Any, path: str, answer: dict[str, Any]) -> None:
     else:
         filters = [creation.get_filter(i)[0] for i in range(creation.get_nfilters())]
         entry |= {"chunk": creation.get_chunk(), "filters": filters}
-        entry["chunks"] = _chunks(dataset, path)
+        entry["chunks"] = _chunks(dataset, path, _CHUNKS - answer["n_chunks"])
+        answer["n_chunks"] += len(entry["chunks"])
     answer["datasets"].append(entry)
 
 
-def _chunks(dataset: Any, path: str) -> list[Any]:
+def _chunks(dataset: Any, path: str, most: int) -> list[Any]:
     found: list[Any] = []
 
     def visit(info: Any) -> bool | None:
         found.append([info.chunk_offset, info.filter_mask, info.byte_offset, info.size])
-        return True if len(found) > _CHUNKS else None
+        return True if len(found) > most else None
 
     if dataset.get_storage_size():
         dataset.chunk_iter(visit)
-    if len(found) > _CHUNKS:
+    if len(found) > most:
         raise _RefusedError("it has too many chunks", "unsafe-chunk", path)
     return found
 

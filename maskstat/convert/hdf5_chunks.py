@@ -21,7 +21,7 @@ _DEFLATE, _SHUFFLE = 1, 2
 _CHUNK_BYTES = 1 << 25
 _SLAB_BYTES = 1 << 26
 _SLAB_RATIO = 4
-"""A longer row of chunks is put together if the file is as long, so that it is no bomb."""
+"""A longer row of chunks is put together if it takes room on the disk, and is no bomb."""
 
 
 class _Chunk(NamedTuple):
@@ -102,7 +102,7 @@ class ChunkedPieces:
             len(chunk) != len(shape)
             or min(chunk) < 1
             or self._n_bytes > _CHUNK_BYTES
-            or slab > max(_SLAB_BYTES, _SLAB_RATIO * self._source.size)
+            or slab > max(_SLAB_BYTES, _SLAB_RATIO * self._source.stored)
         ):
             raise unsafe(f"its chunks are {chunk}", "unsafe-chunk", self._place)
 

@@ -30,7 +30,7 @@ _HEADER = 16_384
 _RANK = 64
 _COLUMNS = 1 << 26
 _COLUMNS_RATIO = 4
-"""A longer array stored by columns is transposed if the file is as long, so that it is no bomb."""
+"""A longer array stored by columns is transposed if it takes room on the disk, and is no bomb."""
 
 
 class _Header(NamedTuple):
@@ -85,6 +85,8 @@ def _of_source(name: str, source: Source, place: str) -> StoredTensor:
     if source.size != header.start + n_values * header.dtype.itemsize:
         raise _damaged(f"its {n_values:,} values are not those of its size", place)
 
+    _check_columns(header, source, place)
+
     def pieces() -> Iterator[NDArray[Any]]:
         return read_pieces(source, header.start, n_values, _raw(header.dtype))
 
@@ -103,16 +105,22 @@ def _of_npz(probe: Probe) -> dict[str, StoredTensor]:
         n_bytes = math.prod(header.shape) * header.dtype.itemsize
         if entry.file_size != header.start + n_bytes:
             raise _damaged("its values are not those of its size", place)
-        if header.fortran and n_bytes > max(_COLUMNS, _COLUMNS_RATIO * probe.size):
-            raise unsafe(
-                f"it is stored by columns and would become {n_bytes:,} bytes",
-                "unsafe-ratio",
-                place,
-                hint="numpy.ascontiguousarray(array) before it is saved",
-            )
+        _check_columns(header, _source(probe), place)
         tensor = _tensor(name, header, partial(_unzipped, opened, header, place), place)
         found[name] = replace(tensor, stored=entry.compress_size)
     return found
+
+
+def _check_columns(header: _Header, source: Source, place: str) -> None:
+    """Refuse what would have to be in memory whole, and is not on the disk."""
+    n_bytes = math.prod(header.shape) * header.dtype.itemsize
+    if header.fortran and n_bytes > max(_COLUMNS, _COLUMNS_RATIO * source.stored):
+        raise unsafe(
+            f"it is stored by columns and would become {n_bytes:,} bytes",
+            "unsafe-ratio",
+            place,
+            hint="numpy.ascontiguousarray(array) before it is saved",
+        )
 
 
 def _unzipped(opened: _Open, header: _Header, place: str) -> Iterator[NDArray[Any]]:

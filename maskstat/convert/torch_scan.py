@@ -10,7 +10,7 @@ from __future__ import annotations
 import pickletools
 import zipfile
 from collections.abc import Iterator
-from typing import IO, NamedTuple
+from typing import IO, NamedTuple, cast
 
 from maskstat.convert.zip_file import check_directory
 from maskstat.errors import InputError, printable
@@ -82,8 +82,30 @@ def scan(file: IO[bytes], *, size: int, place: str) -> bool:
             hint="in Python: torch.save(masks, path), or numpy.savez(path, **masks)",
         )
     for _ in range(_LEGACY_PICKLES):
-        _refuse_code(file, place)
+        _refuse_code(_Bounded(file, place), place)
     return False
+
+
+class _Bounded:
+    """The next pickle of a file, which may go on for ever: a line or a text of any length."""
+
+    def __init__(self, file: IO[bytes], place: str) -> None:
+        self._file, self._place, self._left = file, place, _PICKLE_BYTES
+        self.tell = file.tell
+
+    def read(self, length: int) -> bytes:
+        """Return bytes, fewer at the file's end."""
+        return self._took(self._file.read(max(0, min(length, self._left + 1))))
+
+    def readline(self) -> bytes:
+        """Return the rest of a line."""
+        return self._took(self._file.readline(self._left + 1))
+
+    def _took(self, data: bytes) -> bytes:
+        self._left -= len(data)
+        if self._left < 0:
+            raise damaged(self._place, f"one of its pickles has more than {_PICKLE_BYTES:,} bytes")
+        return data
 
 
 def damaged(place: str, fact: str) -> InputError:
@@ -131,18 +153,18 @@ def _scan_zip(file: IO[bytes], size: int, place: str) -> None:
         raise damaged(place, "its pickle cannot be read") from error
 
 
-def _refuse_code(file: IO[bytes], place: str) -> None:
+def _refuse_code(file: IO[bytes] | _Bounded, place: str) -> None:
     """Walk over one pickle's opcodes; end right behind it."""
     for name in _globals(file, place):
         if name not in _CONSTRUCTORS:
             raise _code(place, printable(name.replace(" ", ".")))
 
 
-def _globals(file: IO[bytes], place: str) -> Iterator[str]:
+def _globals(file: IO[bytes] | _Bounded, place: str) -> Iterator[str]:
     """Give every name that a pickle asks for, as ``module name``."""
     stack = _Stack()
     try:
-        for number, (opcode, argument, _) in enumerate(pickletools.genops(file)):
+        for number, (opcode, argument, _) in enumerate(pickletools.genops(cast("IO[bytes]", file))):
             if number == _OPCODES or stack.follow(opcode, argument) > _IN_A_TUPLE:
                 raise InputError(
                     "it holds too many values",

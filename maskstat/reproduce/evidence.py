@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from maskstat.archive import open_archive
@@ -13,7 +13,7 @@ from maskstat.prune.sweep import Job
 from maskstat.reproduce.plan import Case, Plan, Sweep
 from maskstat.run import Run
 
-__all__ = ["Cell", "Evidence", "gather"]
+__all__ = ["Cell", "Evidence", "called", "gather"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +129,11 @@ def gather(
     return Evidence(
         plan=plan, cells=tuple(cells), consensus=consensus or {}, retrained=retrained or {}
     )
+
+
+def called(run: Run, name: str) -> Run:
+    """Return a run under another label, for figures that have little room."""
+    return replace(run, place=name)
 
 
 def _cell(sweep: Sweep, job: Job, failure: str) -> Cell:

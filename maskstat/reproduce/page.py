@@ -143,12 +143,7 @@ def _claims(claims: Table) -> str:
         groups.setdefault(row["claim"], []).append(row)
     for rows in groups.values():
         first = {name: escape(str(value)) for name, value in rows[0].items()}
-        lines = "".join(
-            "<tr>" + "".join(f"<td>{escape(str(row[name]))}</td>" for name in ("case", "ours", "control"))
-            + f'<td class="{str(row["verdict"]).replace(" ", "-")}">'
-            f"{_MARKS[str(row['verdict'])]} {row['verdict']}</td></tr>"
-            for row in rows
-        )  # fmt: skip
+        lines = "".join(map(_finding, rows))
         parts.append(
             f"<section class=claim><h3>{first['says']}</h3>"
             f"<p><b>Theirs</b> ({first['figure']}): {first['theirs']}</p>"
@@ -157,6 +152,13 @@ def _claims(claims: Table) -> str:
             f"<p class=rule>Borne out if {first['rule']}.</p></section>"
         )
     return "\n".join(parts)
+
+
+def _finding(row: Mapping[str, Cell]) -> str:
+    cells = "".join(f"<td>{escape(str(row[name]))}</td>" for name in ("case", "ours", "control"))
+    verdict = str(row["verdict"])
+    mark = f'<td class="{verdict.replace(" ", "-")}">{_MARKS[verdict]} {verdict}</td>'
+    return f"<tr>{cells}{mark}</tr>"
 
 
 def _missing(evidence: Evidence, notes: Sequence[str]) -> str:
@@ -247,7 +249,8 @@ def _again(evidence: Evidence, figures: Iterable[str] | None) -> str:
     only = "".join(f" --figure {escape(key)}" for key in figures or ())
     return (
         f"<pre>maskstat reproduce {plan.paper} --scale {plan.scale}{only} --jobs 2 -o out</pre>"
-        "<p>Runs that are there are not run again, and runs that were begun are continued. The same "
+        "<p>Runs that are there are not run again, and runs that were begun are continued. The "
+        "same "
         "recipe gives the same masks, bit for bit, on the same kind of machine; "
         "<code>maskstat list out/runs/*/*.h5</code> lists the archives, "
         "<code>maskstat verify</code> checks them.</p>"

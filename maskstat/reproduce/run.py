@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -114,7 +114,7 @@ def reproduce(
         plan = plan.only(role for exhibit in chosen for role in exhibit.roles)
     folder = Path(output)
     claim_folder(folder, paper=paper, scale=scale)
-    surroundings = {
+    surroundings: dict[str, object] = {
         "data_dir": None if data_dir is None else os.fspath(data_dir),
         "download": download,
         "device": device,
@@ -163,7 +163,7 @@ def _sweep(
     plan: Plan,
     folder: Path,
     jobs: int,
-    surroundings: dict[str, object],
+    surroundings: Mapping[str, object],
     watch: Watch,
     tell: Tell,
 ) -> dict[str, str]:
@@ -190,7 +190,7 @@ def _sweep(
 
 
 def _retrain(
-    evidence: Evidence, folder: Path, jobs: int, surroundings: dict[str, object], tell: Tell
+    evidence: Evidence, folder: Path, jobs: int, surroundings: Mapping[str, object], tell: Tell
 ) -> tuple[Evidence, list[str]]:
     """Make consensus tickets, retrain all tickets, and add both to the evidence."""
     made: dict[str, dict[int, Run]] = {}

@@ -148,7 +148,7 @@ def retrain_all(work: Sequence[Share], *, jobs: int) -> Iterator[tuple[str, str,
 
 def stored(folders: Sequence[str]) -> list[Run]:
     """Read retrained runs, in the order of the folders and of their names in them."""
-    runs = []
+    runs: list[Run] = []
     for folder in folders:
         for path in sorted(Path(folder).glob("*.h5")):
             with open_archive(path) as archive:

@@ -92,7 +92,7 @@ class TestOtherFiles:
         path.write_text("hello")
         message = refused(path, "not-an-archive", ArchiveError)
         assert str(path) in message
-        assert "try: from Python: maskstat.write" in message
+        assert "try: maskstat convert" in message
         assert not archive.is_archive(path)
 
     def test_empty(self, tmp_path: Path) -> None:

@@ -10,11 +10,13 @@ import h5py
 import numpy as np
 import pytest
 from h5py import h5d, h5p, h5s, h5t
+from hypothesis import given
+from hypothesis import strategies as st
 
 from maskstat.archive.hdf5 import Group, HdfFile
-from maskstat.archive.hdf5_blocks import Ledger
+from maskstat.archive.hdf5_blocks import Ledger, checksum
 from maskstat.archive.source import Source, open_source
-from maskstat.errors import CorruptArchiveError, MaskstatError
+from maskstat.errors import CorruptArchiveError, MaskstatError, UnsafeArchiveError
 
 LIMIT = 100_000
 
@@ -179,3 +181,44 @@ def test_cut_anywhere_it_is_refused(path: Path) -> None:
         with pytest.raises(MaskstatError):
             read_all(source)
     assert whole == ["d"]
+
+
+@given(st.lists(st.tuples(st.integers(40, 400), st.integers(1, 40)), max_size=60))
+def test_ledger_refuses_what_overlaps_and_nothing_else(parts: list[tuple[int, int]]) -> None:
+    ledger, taken = Ledger(400), set(range(48))
+    for start, length in parts:
+        here = set(range(start, start + length))
+        if start < 48 or start + length > 400 or here & taken:
+            with pytest.raises(UnsafeArchiveError, match=r"outside|shares"):
+                ledger.claim(start, length, "x")
+        else:
+            ledger.claim(start, length, "x")
+            taken |= here
+
+
+def test_ledger_of_many_parts_from_back_to_front() -> None:
+    """In one list this would move a megabyte a part: 20 s."""
+    n = 200_000
+    ledger = Ledger(48 + 2 * n)
+    for start in range(48 + 2 * n - 2, 47, -2):
+        ledger.claim(start, 2, "x")
+    for start in (48, 48 + n, 48 + 2 * n - 1):
+        with pytest.raises(UnsafeArchiveError, match="shares"):
+            ledger.claim(start, 1, "x")
+
+
+def test_chunk_array_with_entries_of_another_width(path: Path) -> None:
+    """The library reads the width that follows from the chunk's size, whatever the array says."""
+    with new(path) as file:
+        values = np.zeros((300, 300), np.uint8)
+        file.create_dataset("x", data=values, chunks=(100, 300), compression=1)
+    data = bytearray(path.read_bytes())
+    at = data.index(b"FAHD")
+    assert data[at + 6] == 12 + 1 + ((30_000).bit_length() + 7) // 8
+    data[at + 6] += 1
+    data[at + 24 : at + 28] = checksum(bytes(data[at : at + 24])).to_bytes(4, "little")
+    path.write_bytes(data)
+    hdf, root = opened(path)
+    _, stored = hdf.open_dataset(root, b"x", "x")
+    with pytest.raises(CorruptArchiveError, match="no known kind"):
+        list(hdf.chunks(stored, "x"))

@@ -285,3 +285,10 @@ def bitmask_bits(canaries: Path) -> bytes:
 @hazard("not-a-file", "pipe-that-never-ends", said="zeros")
 def pipe(path: Path, canaries: Path) -> None:
     os.mkfifo(path)
+
+
+@hazard("unsafe-ratio", "npy-by-columns-that-is-a-hole", said="zeros")
+def hole_by_columns(path: Path, canaries: Path) -> None:
+    head = npy_header("(65536, 65536)", "'<f4'", fortran=True)
+    path.write_bytes(head)
+    os.truncate(path, len(head) + (1 << 34))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import zipfile
 from pathlib import Path
 
-from foreign import Code, tensor, torch_zip, write, zip_end
+from foreign import Code, hazard, tensor, torch_zip, write, zip_end
 
 MAGIC = 0x1950A86A20F9469CFC6C
 
@@ -148,3 +149,16 @@ def missing(canaries: Path) -> bytes:
 @write("not-a-state-dict", "torch-that-holds-no-dict", torch=True)
 def no_dict(canaries: Path) -> bytes:
     return torch_zip(pickle.dumps([1, 2], 2))
+
+
+@hazard("corrupt-torch", "old-torch-with-a-line-of-gigabytes")
+def endless_line(path: Path, canaries: Path) -> None:
+    """A hole in the file costs whoever sends it nothing."""
+    path.write_bytes(pickle.dumps(MAGIC, 2) + b"\x80\x02c")
+    os.truncate(path, 1 << 32)
+
+
+@hazard("corrupt-torch", "old-torch-with-a-text-of-gigabytes")
+def endless_text(path: Path, canaries: Path) -> None:
+    path.write_bytes(pickle.dumps(MAGIC, 2) + b"\x80\x02\x8d" + (1 << 31).to_bytes(8, "little"))
+    os.truncate(path, 1 << 32)

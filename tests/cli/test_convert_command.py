@@ -181,3 +181,22 @@ def test_help_lists_every_format(run_cli):
     for name in ("archive", *WRITABLE):
         assert f"\n  {name} " in written
     assert "convert" in cli.commands or "convert" in cli.list_commands(None)
+
+
+@pytest.mark.parametrize(
+    ("asked", "code"),
+    [(("@2",), "iteration-of-run"), (("", "--checkpoint", "dense"), "no-use-for-checkpoint")],
+)
+def test_an_archive_leaves_nothing_out_that_was_asked_for(
+    run_cli, archive, dense, tmp_path, asked, code
+):
+    suffix, *more = asked
+    options = [dense if word == "dense" else word for word in more]
+    out = tmp_path / "out.h5"
+    refused(run_cli("convert", f"{archive}{suffix}", "-o", out, *options), 2, code)
+    assert not out.exists()
+
+
+def test_a_format_that_a_file_is_not_of(run_cli, dense, tmp_path):
+    result = run_cli("convert", dense, "-o", tmp_path / "x.h5", "--from", "torch-prune")
+    refused(result, 3, "no masks of this format", "leave out --from")

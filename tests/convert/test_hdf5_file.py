@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -210,3 +211,18 @@ class TestHostile:
                 damaged[at] ^= 0xFF
             with suppress(InputError):
                 assert set(tree(Probe(bytes(damaged))).tensors) <= {"layer/m"}
+
+
+def test_chunks_of_all_datasets_count_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Datasets can share one index of chunks: each alone is small."""
+    from maskstat.convert import hdf5_child
+
+    monkeypatch.setattr(hdf5_child, "_CHUNKS", 5)
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        for name in ("a", "b"):
+            file.create_dataset(name, data=np.ones(6, np.uint8), chunks=(2,))
+        answer = {"datasets": [], "unread": [], "n_chunks": 0}
+        with pytest.raises(hdf5_child._RefusedError, match="too many chunks"):
+            hdf5_child._group(file["/"].id, "", answer, set())

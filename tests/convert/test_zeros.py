@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -168,3 +169,22 @@ def test_sharded_is_the_same_as_whole(tmp_path_factory, seed, n_shards):
     assert set(whole.layout.names) == set(sharded.layout.names)
     for name in whole.layout.names:
         np.testing.assert_array_equal(whole.layer(name), sharded.layer(name))
+
+
+def test_masks_and_what_they_are_for_are_no_dense_weights(tmp_path: Path) -> None:
+    """torch.nn.utils.prune's original has no zeros; those of its mask are no weights."""
+    rng = np.random.default_rng(0)
+    mask = (rng.random((4, 8)) < 0.5).astype(np.float32)
+    dense = rng.normal(size=(4, 8))
+    path = tmp_path / "x.npz"
+    np.savez(path, **{"a.weight_orig": dense, "a.weight_mask": mask})
+    with pytest.raises(InputError, match="none of its 2") as caught:
+        read(path, format="zeros")
+    assert "holds masks" in caught.value.hint
+    weights = dense * mask
+    np.savez(path, **{"a.weight_orig": dense, "a.weight_mask": mask, "b.weight": weights})
+    run = read(path, format="zeros")
+    assert run.layout.names == ("b.weight",)
+    assert run.provenance["source"]["unmatched"] == ["a.weight_orig", "a.weight_mask"]
+    run = read(path, format="zeros", include=["*_orig"])
+    assert run.layout.names == ("a.weight_orig",)

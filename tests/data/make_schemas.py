@@ -7,6 +7,7 @@ import maskstat
 from maskstat.cli.upgrade import UPGRADE_COLUMNS
 from maskstat.cli.verify import VERIFY_COLUMNS
 from maskstat.prune.retraining import RETRAIN_COLUMNS
+from maskstat.reproduce.claim import CLAIM_COLUMNS
 from maskstat.stats.compare import COMPARE_COLUMNS
 from maskstat.stats.connect import CONNECTIVITY_COLUMNS
 from maskstat.stats.correlate import CORRELATE_COLUMNS
@@ -35,6 +36,7 @@ SCHEMAS = {
     "maskstat.match/1": MATCH_COLUMNS,
     "maskstat.outputs/1": OUTPUT_COLUMNS,
     "maskstat.outputs-summary/1": OUTPUT_SUMMARY_COLUMNS,
+    "maskstat.reproduce/1": CLAIM_COLUMNS,
     "maskstat.retrain/1": RETRAIN_COLUMNS,
     "maskstat.parameters/1": PARAMETER_COLUMNS,
     "maskstat.pattern/1": PATTERN_COLUMNS,

@@ -130,6 +130,14 @@ def test_a_share_that_leaves_nothing():
     with pytest.raises(InputError) as caught:
         split(made_dataset(n=2), generator=generator(), validation=0.9)
     assert caught.value.code == "no-examples"
+    assert "train" in caught.value.consequence
+
+
+def test_none_held_out_for_validation():
+    with pytest.raises(InputError) as caught:
+        split(made_dataset(n=2), generator=generator(), validation=0.2)
+    assert caught.value.code == "no-examples"
+    assert "validate" in caught.value.consequence
 
 
 @given(st.integers(1, 5), st.integers(1, 4), st.booleans(), st.integers(0, 9))
@@ -262,7 +270,7 @@ def test_every_augmented_image_is_a_crop_and_all_crops_occur():
 @pytest.mark.parametrize(("side", "padding"), [(32, 4), (28, 4), (8, 1), (224, 28)])
 def test_padding_is_in_proportion(side, padding):
     parts = split(
-        made_dataset(n=2), generator=generator(), shape=(3, side, side), augment=("crop",)
+        made_dataset(n=5), generator=generator(), shape=(3, side, side), augment=("crop",)
     )
     assert parts.preprocessing.crop == (padding, padding)
 

@@ -226,6 +226,23 @@ def test_factory_errors(module, tmp_path, monkeypatch):
         monkeypatch.delitem(sys.modules, name, raising=False)
 
 
+def test_a_factory_in_the_current_folder_is_found(tmp_path, monkeypatch):
+    (tmp_path / "data_of_mine.py").write_text(
+        "import numpy as np\n"
+        "def make():\n"
+        "    import labels_of_mine\n"
+        "    x = np.zeros((20, 8, 8), np.uint8)\n"
+        "    return x, labels_of_mine.y, x, labels_of_mine.y\n"
+    )
+    (tmp_path / "labels_of_mine.py").write_text("y = [0, 1] * 10\n")
+    monkeypatch.chdir(tmp_path)
+    before = list(sys.path)
+    assert load("data_of_mine:make").classes == 2
+    assert sys.path == before
+    for name in ("data_of_mine", "labels_of_mine"):
+        monkeypatch.delitem(sys.modules, name)
+
+
 @given(st.text(max_size=20))
 def test_any_name_gives_a_data_set_or_an_error_that_helps(name):
     if name == "digits" or name.endswith(".npz") or ":" in name:

@@ -116,11 +116,11 @@ def level_of(
     chosen = [pair for pair in pairs if options.chooses(pair.name)]
     if not chosen:
         raise InputError(
-            "no mask is left",
+            "no mask is left" if pairs else "it holds no masks of this format",
             code="no-masks",
             place=place,
-            consequence=f"it holds {len(pairs)}, and none is chosen",
-            hint="another --include or --exclude",
+            consequence=f"it holds {len(pairs)}, and none is chosen" if pairs else "",
+            hint="another --include or --exclude" if pairs else "leave out --from",
         )
     for pair in chosen:
         for other in (pair.weight, pair.initial):

@@ -6,7 +6,7 @@ Read only when it is asked for: a zero may have other causes than pruning.
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable
+from collections.abc import Collection, Hashable
 
 from maskstat.convert.found import Found, Level
 from maskstat.convert.probe import Probe
@@ -52,8 +52,8 @@ def read(probe: Probe, options: ReadOptions) -> Found:
     """Take every value that is not zero for kept.
 
     By default these are the tensors of floating-point numbers with two or more dimensions that
-    are, by their names, no embedding, output head or normalization. A negative zero is a zero,
-    a NaN is kept.
+    are, by their names, no embedding, output head or normalization, and have no mask beside them.
+    A negative zero is a zero, a NaN is kept.
 
     Raises
     ------
@@ -64,8 +64,10 @@ def read(probe: Probe, options: ReadOptions) -> Found:
     unmatched: list[str] = []
     notes = ["exact zeros are taken for pruned weights"]
     owners: dict[Hashable, str] = {}
+    masked = {name for name in probe.tensors if _is_masked(name, probe.tensors)}
     for name, tensor in probe.tensors.items():
-        if not options.chooses(name, default=_is_default(tensor)) or not _can(tensor):
+        default = _is_default(tensor) and name not in masked
+        if not options.chooses(name, default=default) or not _can(tensor):
             unmatched.append(name)
         elif tensor.identity is not None and tensor.identity in owners:
             unmatched.append(name)
@@ -81,7 +83,7 @@ def read(probe: Probe, options: ReadOptions) -> Found:
             consequence="there are: "
             + printable(", ".join(_described(t) for t in list(probe.tensors.values())[:6]))
             + (", ..." if len(unmatched) > 6 else ""),
-            hint="--include 'PATTERN'",
+            hint="leave out --from zeros: it holds masks" if masked else "--include 'PATTERN'",
         )
     return Found(
         format="zeros",
@@ -94,6 +96,12 @@ def read(probe: Probe, options: ReadOptions) -> Found:
 
 def _is_default(tensor: StoredTensor) -> bool:
     return len(tensor.shape) >= 2 and tensor.encoding.kind == "float" and is_prunable(tensor.name)
+
+
+def _is_masked(name: str, names: Collection[str]) -> bool:
+    """Tell whether it is a mask or has one beside it: its zeros are then not what was pruned."""
+    base = name.removesuffix("_mask").removesuffix("_orig")
+    return f"{base}_mask" in names and not {base, f"{base}_orig"}.isdisjoint(names)
 
 
 def _can(tensor: StoredTensor) -> bool:

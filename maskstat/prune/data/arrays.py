@@ -17,6 +17,7 @@ from maskstat.bits import IntArray
 from maskstat.errors import InputError, NotFoundError, UsageError, closest, printable
 from maskstat.prune.data.checks import checked, lie
 from maskstat.prune.data.dataset import Dataset, Images
+from maskstat.prune.imports import current_folder
 
 __all__ = ["from_factory", "from_npz"]
 
@@ -72,8 +73,9 @@ def from_npz(name: str, *, data_dir: str | os.PathLike[str] | None) -> Dataset:
 def from_factory(name: str) -> Dataset:
     """Load what a function returns, named ``package.module:factory``.
 
-    It is called without arguments and returns a `Dataset`, a dictionary with the names of an .npz
-    file, ``(x_train, y_train, x_test, y_test)`` or ``((x_train, y_train), (x_test, y_test))``.
+    The module is installed or in the current folder. The function is called without arguments and
+    returns a `Dataset`, a dictionary with the names of an .npz file,
+    ``(x_train, y_train, x_test, y_test)`` or ``((x_train, y_train), (x_test, y_test))``.
 
     Raises
     ------
@@ -82,6 +84,23 @@ def from_factory(name: str) -> Dataset:
     InputError
         It fails, or returns something else.
     """
+    with current_folder():
+        made = _made(name)
+    if isinstance(made, Dataset):
+        return checked(
+            name=made.name,
+            train=(made.images, made.labels),
+            test=(made.test_images, made.test_labels),
+            places=(name, name),
+            classes=made.classes,
+            notes=made.notes,
+            hint=_HINT,
+        )
+    return _dataset(name, _named(made, name), name)
+
+
+def _made(name: str) -> object:
+    """Import a function, and call it."""
     module_name, _, attribute = name.partition(":")
     try:
         module = importlib.import_module(module_name)
@@ -92,7 +111,7 @@ def from_factory(name: str) -> Dataset:
             f"there is no module '{error.name}'",
             code="unknown-dataset",
             place=f"dataset {name}",
-            hint=f"python -c 'import {module_name}', and PYTHONPATH if it is in this folder",
+            consequence="it is neither installed nor in the current folder",
         ) from None
     except Exception as error:
         raise _failed(name, error) from error
@@ -106,20 +125,9 @@ def from_factory(name: str) -> Dataset:
             consequence=closest(attribute, known),
         )
     try:
-        made = factory()
+        return factory()
     except Exception as error:
         raise _failed(name, error) from error
-    if isinstance(made, Dataset):
-        return checked(
-            name=made.name,
-            train=(made.images, made.labels),
-            test=(made.test_images, made.test_labels),
-            places=(name, name),
-            classes=made.classes,
-            notes=made.notes,
-            hint=_HINT,
-        )
-    return _dataset(name, _named(made, name), name)
 
 
 def _failed(name: str, error: Exception) -> InputError:

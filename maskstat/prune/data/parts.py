@@ -149,7 +149,7 @@ def split(
     Raises
     ------
     InputError
-        Nothing is left to train on, or the images' channels don't fit.
+        Nothing is left to train or to validate on, or the images' channels don't fit.
 
     Notes
     -----
@@ -159,13 +159,14 @@ def split(
     order = torch.randperm(len(dataset.labels), generator=generator).numpy()
     n_validation = round(len(order) * validation)
     held_out, chosen = np.sort(order[:n_validation]), np.sort(order[n_validation:])
-    if not len(chosen):
+    if not (len(chosen) and len(held_out)):
+        lacking, share = ("validate", "larger") if len(chosen) else ("train", "smaller")
         raise InputError(
             f"of {len(order):,} examples {n_validation:,} are held out for validation",
             code="no-examples",
             place=f"dataset {dataset.name}",
-            consequence="none is left to train on",
-            hint="more examples, or a smaller share for validation",
+            consequence=f"none is left to {lacking} on",
+            hint=f"more examples, or a {share} share: --set data.validation=",
         )
     training = dataset.images[chosen]
     augmented = preprocessing(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import inspect
 import re
-import sys
 import sysconfig
 import traceback
 from collections.abc import Callable, Iterator
@@ -17,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from maskstat.errors import UsageError, closest, printable
+from maskstat.prune.imports import current_folder
 from maskstat.prune.models.dropout import own_dropout
 from maskstat.prune.models.model import Shape, described
 
@@ -65,7 +65,7 @@ def make(name: str, shape: Shape, classes: int, *, generator: torch.Generator) -
         There is no such factory, it fails, or what it makes does not take such images or does
         not tell such classes apart.
     """
-    with torch.random.fork_rng(devices=[]), torch.device("cpu"), _current_folder():
+    with torch.random.fork_rng(devices=[]), torch.device("cpu"), current_folder():
         factory = _found(name)
         arguments = _arguments(factory, shape, classes)
         torch.set_rng_state(generator.get_state())
@@ -81,16 +81,6 @@ def make(name: str, shape: Shape, classes: int, *, generator: torch.Generator) -
         _try(name, module, shape, classes)  # in here, since lazy layers draw their weights now
         generator.set_state(torch.get_rng_state())
     return module
-
-
-@contextmanager
-def _current_folder() -> Iterator[None]:
-    """Let modules be imported from the current folder, as ``python -m`` does."""
-    sys.path.insert(0, "")
-    try:
-        yield
-    finally:
-        sys.path.remove("")
 
 
 def _found(name: str) -> Callable[..., Any]:

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from functools import partial
 
 from maskstat.reproduce.claim import Claim, Finding
-from maskstat.reproduce.evidence import Case, Evidence
+from maskstat.reproduce.evidence import Evidence
 from maskstat.reproduce.exhibits.grosse_overlap import pairs_where
 from maskstat.reproduce.exhibits.measures import mean, plain, standard_error
+from maskstat.reproduce.plan import Case
 from maskstat.run import Run
 from maskstat.stats.correlate import correlate
 from maskstat.stats.matched import matched
@@ -127,7 +128,7 @@ def _across_seeds(evidence: Evidence, *, role: str, closer_across: bool) -> Iter
 
 
 def _accuracy(evidence: Evidence) -> Iterator[Finding]:
-    """Hold accuracies with and without fixing against each other, initialization by initialization."""
+    """Hold accuracies with and without fixing against each other, seed by seed."""
     for case in evidence.cases:
         free, held = evidence.runs("unfixed", case), evidence.runs("partial", case)
         if not (evidence.of("unfixed", case) and evidence.of("partial", case)):
@@ -181,7 +182,8 @@ FUNCTION_CLAIMS = [
     Claim(
         key="not-one-function",
         figure="Figures 6, 9",
-        says="No two tickets yield the same outputs, so they are not one network under weight-space "
+        says="No two tickets yield the same outputs, so they are not one network under "
+        "weight-space "
         "symmetry.",
         theirs="the distance of outputs is never zero",
         rule="no pair within an initialization has equal outputs",

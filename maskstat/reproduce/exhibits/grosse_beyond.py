@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import chain
+from functools import partial
 
-from maskstat.reproduce.evidence import Case, Evidence
+from maskstat.reproduce.evidence import Evidence
 from maskstat.reproduce.exhibit import Drawing, Exhibit, gaps
 from maskstat.reproduce.exhibits.grosse_overlap import pairs_where
+from maskstat.reproduce.plan import Case
 from maskstat.stats.compare import compare
 from maskstat.stats.summary import summarize
 from maskstat.table import Column, Table
@@ -72,6 +73,8 @@ def divergence(evidence: Evidence, case: Case) -> Table | None:
 
 
 def _dial(evidence: Evidence) -> Iterator[Drawing]:
+    from maskstat.figures.divergence import overlap_by_divergence
+
     for case in evidence.cases:
         table = divergence(evidence, case)
         if table is not None:
@@ -80,7 +83,8 @@ def _dial(evidence: Evidence) -> Iterator[Drawing]:
                 caption=f"{case.title}: runs that share the order of the data until an epoch of "
                 "every training. 0 is “not fixed”, the last is “fixed”.",
                 table=table,
-                gaps=gaps(list(chain(evidence.of("dial", case)))),
+                draw=partial(overlap_by_divergence, table),
+                gaps=gaps(evidence.of("dial", case)),
             )
 
 

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, Literal
 
-from maskstat.reproduce.evidence import Case, Cell, Evidence
+from maskstat.reproduce.evidence import Cell, Evidence
 from maskstat.reproduce.exhibit import Drawing, Exhibit, gaps
+from maskstat.reproduce.plan import Case
 from maskstat.run import Run
 from maskstat.stats.compare import compare
 from maskstat.stats.shared_kept import shared_and_never

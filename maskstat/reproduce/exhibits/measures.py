@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from math import fsum, nan, sqrt
+from math import comb, fsum, isnan, nan, sqrt
 from statistics import stdev
 from typing import Any
 
@@ -14,6 +14,8 @@ from maskstat.stats.compare import compare
 from maskstat.stats.summary import summarize
 
 __all__ = ["Overlap", "mean", "overlap", "plain", "standard_error"]
+
+_RARE = 0.01
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,8 +49,15 @@ class Overlap:
 
     @property
     def beyond_chance(self) -> bool:
-        """Whether more pairs lie above than chance puts there, by more than two sd."""
-        return self.above > self.expected_above + 2 * self.sd_above
+        """Whether chance puts so many pairs above in fewer than one case of a hundred.
+
+        Binomial with the exact size of the test: under chance pairs are independent two by two.
+        """
+        if isnan(self.above) or not self.pairs:
+            return False
+        p, n = self.expected_above, self.pairs
+        seen = round(self.above * n)
+        return fsum(comb(n, k) * p**k * (1 - p) ** (n - k) for k in range(seen, n + 1)) < _RARE
 
     @property
     def text(self) -> str:
@@ -135,5 +144,7 @@ def plain(values: Iterable[object], *, column: str = "") -> list[float]:
     -------
     list of float
     """
-    picked = (row[column] if column else row for row in values)  # type: ignore[index]
+    picked: Iterable[Any] = (
+        (row[column] for row in values) if column else values  # type: ignore[index]
+    )
     return [float(value) for value in picked if value is not None]

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from maskstat.reproduce.claim import Claim, Finding
-from maskstat.reproduce.evidence import Case, Evidence
+from maskstat.reproduce.evidence import Evidence
 from maskstat.reproduce.exhibits.measures import mean, overlap, plain
 from maskstat.reproduce.exhibits.paganini2020_ticket_claims import TICKET_CLAIMS
 from maskstat.reproduce.exhibits.paganini_counts import same_on_every_task, votes
 from maskstat.reproduce.exhibits.paganini_methods import tasks_of
+from maskstat.reproduce.plan import Case
 from maskstat.reproduce.table1 import PRINTED, left_in
 from maskstat.run import Run
 from maskstat.stats.contrast import contrast, contrast_predictions
@@ -24,7 +25,7 @@ _CLOSE = 0.02
 
 
 def _compared(evidence: Evidence) -> Iterator[tuple[Case, list[Run], int]]:
-    """Give the runs of all methods on the first task of each case, and an iteration in the middle."""
+    """Give the runs of all methods on each case's first task, and an iteration in the middle."""
     for case in evidence.cases:
         tasks = tasks_of(evidence, case)
         cells = evidence.of(_BOTH, case, dataset=tasks[0]) if tasks else []
@@ -133,7 +134,8 @@ def _apart(evidence: Evidence) -> Iterator[Finding]:
         yield Finding(
             case=case.title,
             ours=f"distance {1 - first.jaccard:.2f} at iteration {iterations[0]}, "
-            f"{1 - last.jaccard:.2f} at {iterations[-1]}; lift {first.lift:.2f} and {last.lift:.2f}",
+            f"{1 - last.jaccard:.2f} at {iterations[-1]}; lift {first.lift:.2f} and "
+            f"{last.lift:.2f}",
             control=f"by chance alone {1 - first.expected:.2f} and {1 - last.expected:.2f}, lift 1",
             holds=last.jaccard < first.jaccard,
         )
@@ -279,7 +281,8 @@ CLAIMS = [
     Claim(
         key="l1-like-l2",
         figure="Figures 3, 10",
-        says="L1-structured pruning yields the masks most similar to those of L2-structured pruning.",
+        says="L1-structured pruning yields the masks most similar to those of L2-structured "
+        "pruning.",
         theirs="curves only",
         rule="of all methods its mean distance is the smallest",
         roles=("sources", "methods"),
@@ -316,17 +319,19 @@ CLAIMS = [
     Claim(
         key="tasks-share-a-core",
         figure="Figure 5",
-        says="Tickets of one initialization found on different tasks are dissimilar, but share more "
+        says="Tickets of one initialization found on different tasks are dissimilar, but share "
+        "more "
         "than chance even at high sparsity.",
         theirs="6 to 10 % shared at 99 % sparsity",
-        rule="more pairs lie above the central 95 % than chance exactly gives, plus two sd",
+        rule="chance puts so many pairs above its central 95 % in fewer than one case of a hundred",
         roles=("sources",),
         weigh=_across_tasks,
     ),
     Claim(
         key="global-consistent",
         figure="Figure 12",
-        says="Of the techniques but random ones, global unstructured pruning is the most consistent "
+        says="Of the techniques but random ones, global unstructured pruning is the most "
+        "consistent "
         "across tasks.",
         theirs="bars only",
         rule="it has the largest share of weights that all tasks keep or all prune",

@@ -7,10 +7,10 @@ from functools import partial
 from math import isnan
 
 from maskstat.reproduce.claim import Claim, Finding
-from maskstat.reproduce.evidence import Case, Evidence
+from maskstat.reproduce.evidence import Evidence
 from maskstat.reproduce.exhibits.measures import mean, plain, standard_error
 from maskstat.reproduce.exhibits.paganini_tickets import sourced, voted
-from maskstat.reproduce.plan import Tickets
+from maskstat.reproduce.plan import Case, Tickets
 from maskstat.reproduce.tickets import bespoke_iteration
 from maskstat.run import Run
 from maskstat.stats.initial import initial
@@ -225,9 +225,11 @@ TICKET_CLAIMS = [
     Claim(
         key="larger-core",
         figure="section 4.2, appendix E",
-        says="Low-sparsity tickets of different tasks intersect in a shared core, a ticket as sparse "
+        says="Low-sparsity tickets of different tasks intersect in a shared core, a ticket as "
+        "sparse "
         "as many sequential prunings make it.",
-        theirs="five LeNet tickets of 35.9 % sparsity intersect in one of about 85 %; 7 prunings saved",
+        theirs="five LeNet tickets of 35.9 % sparsity intersect in one of about 85 %; 7 prunings "
+        "saved",
         rule="every seed’s intersection exceeds its exact expectation by two sd",
         roles=("sources", "tickets"),
         weigh=_larger_core,
@@ -235,7 +237,8 @@ TICKET_CLAIMS = [
     Claim(
         key="consensus-competitive",
         figure="Figure 6",
-        says="The consensus ticket trains to accuracy comparable to bespoke tickets of like sparsity.",
+        says="The consensus ticket trains to accuracy comparable to bespoke tickets of like "
+        "sparsity.",
         theirs="bars only",
         rule="its mean accuracy over tasks is at most one point below the bespoke tickets’",
         roles=("sources", "tickets"),
@@ -271,7 +274,8 @@ TICKET_CLAIMS = [
     Claim(
         key="smaller-spread",
         figure="Figures 7, 17 to 20",
-        says="Consensus tickets are initialized with a smaller variance than bespoke ones, closer to "
+        says="Consensus tickets are initialized with a smaller variance than bespoke ones, "
+        "closer to "
         "the whole layer’s.",
         theirs="for all four networks",
         rule="the mean ratio to the whole layer’s sd lies above 1 and below the bespoke tickets’",

@@ -1,4 +1,4 @@
-"""Paganini & Forde (2020): counts of weights: Figure 12, Table 1, and the test of random pruning."""
+"""Paganini & Forde (2020): counts, Figure 12, Table 1, and the test of random pruning."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from functools import partial
 from math import fsum
 from statistics import stdev
 
-from maskstat.reproduce.evidence import Case, Evidence
+from maskstat.reproduce.evidence import Evidence
 from maskstat.reproduce.exhibit import Drawing, Exhibit, gaps
-from maskstat.reproduce.table1 import table_1
+from maskstat.reproduce.plan import Case
+from maskstat.reproduce.table1 import measured_case, table_1
 from maskstat.run import Run
 from maskstat.stats.consensus import consensus
 from maskstat.table import Column, Table
@@ -152,7 +153,8 @@ def _random(evidence: Evidence) -> Iterator[Drawing]:
         yield Drawing(
             name="",
             caption=f"Free end-to-end test: {same} of {len(rows)} random prunings give identical "
-            "masks on every task. No training, data or chance in common makes them so, only the seed.",
+            "masks on every task. No training, data or chance in common makes them so, only the "
+            "seed.",
             table=Table(
                 schema="maskstat.random-pruning/1",
                 columns=RANDOM_COLUMNS,
@@ -162,12 +164,15 @@ def _random(evidence: Evidence) -> Iterator[Drawing]:
 
 
 def _table_1(evidence: Evidence) -> Iterator[Drawing]:
+    case = measured_case(evidence)
+    measured = f"{case.title}, mean over its runs" if case else "none of our runs"
     yield Drawing(
         name="",
-        caption="Thousands of parameters left after each pruning of 20 %: s from the layers of the "
-        "real models, exactly, with what the paper prints; effective ones measured on our LeNets "
-        "under global unstructured pruning, mean over runs.",
+        caption="Thousands of parameters left after each pruning of 20 %: s exactly, from the "
+        "layers of the real models, beside what the paper prints; ours under global unstructured "
+        f"pruning: {measured}.",
         table=table_1(evidence),
+        gaps=gaps(evidence.of("sources", case)) if case else (),
     )
 
 

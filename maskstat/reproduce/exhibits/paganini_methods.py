@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import partial
 
-from maskstat.reproduce.evidence import Case, Cell, Evidence
+from maskstat.reproduce.evidence import Cell, Evidence, called
 from maskstat.reproduce.exhibit import Drawing, Exhibit, gaps
+from maskstat.reproduce.plan import Case
 from maskstat.run import Run
 from maskstat.stats.accuracy import accuracy
 from maskstat.stats.compare import compare
@@ -95,7 +96,7 @@ def _heatmaps(evidence: Evidence) -> Iterator[Drawing]:
     for case, task, cells in _each_task(evidence, first=True):
         seed = cells[0].recipe.seed
         of_seed = [cell for cell in cells if cell.recipe.seed == seed]
-        runs = _runs(of_seed)
+        runs = [called(run, run.method) for run in _runs(of_seed)]
         for iteration in case.at.get("heatmap", ()) if len(runs) > 1 else ():
             table = compare(*runs, iteration=iteration)
             yield Drawing(
@@ -142,7 +143,8 @@ def _agreements(evidence: Evidence) -> Iterator[Drawing]:
         table = contrast_predictions(*runs, differ="method", iteration=iteration)
         yield Drawing(
             name=case.name,
-            caption=f"{case.title}, task {task}, iteration {iteration}: examples of the test set on "
+            caption=f"{case.title}, task {task}, iteration {iteration}: examples of the test set "
+            f"on "
             "which networks pruned by every two methods agree, seed by seed; grey, chance.",
             table=table,
             draw=partial(agreement_matrix, table),

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from functools import partial
 
 from maskstat.prune.retraining import tabulate
-from maskstat.reproduce.evidence import Case, Evidence
+from maskstat.reproduce.evidence import Evidence, called
 from maskstat.reproduce.exhibit import Drawing, Exhibit, gaps
-from maskstat.reproduce.plan import Tickets
+from maskstat.reproduce.plan import Case, Tickets
 from maskstat.reproduce.tickets import bespoke_iteration
 from maskstat.run import Run
 from maskstat.stats.compare import compare
@@ -62,7 +62,7 @@ def _task_heatmaps(evidence: Evidence) -> Iterator[Drawing]:
             continue
         seed = cells[0].recipe.seed
         of_seed = evidence.of("sources", case, seed=seed)
-        runs = [cell.run for cell in of_seed if cell.run is not None]
+        runs = [called(cell.run, cell.run.dataset) for cell in of_seed if cell.run is not None]
         for iteration in case.at.get("tasks", ()) if len(runs) > 1 else ():
             table = compare(*runs, iteration=iteration)
             yield Drawing(
@@ -79,12 +79,12 @@ def _retrained(evidence: Evidence, *, trained: bool, held_out: bool) -> Iterator
     from maskstat.figures.tickets import tickets_on_tasks
 
     for case, tickets in _specs(evidence):
-        wanted = tickets.held_out if held_out else (*tickets.targets, *tickets.held_out)
-        wanted = tickets.targets if trained and not held_out else wanted
+        wanted = tickets.held_out if held_out else tickets.targets
         runs = [
             run
+            for task in (wanted if trained else (*tickets.targets, *tickets.held_out))
             for run in evidence.retrained.get(case.name, ())
-            if run.dataset in wanted
+            if run.dataset == task
             and bool(run.provenance["settings"]["train"]["epochs"]) == trained
         ]
         if not runs:
@@ -117,7 +117,8 @@ def _histograms(evidence: Evidence) -> Iterator[Drawing]:
             table = _weights(evidence, tickets, seed)
             yield Drawing(
                 name=case.name,
-                caption=f"{case.title}, seed {seed}: initial values of the weights in the consensus "
+                caption=f"{case.title}, seed {seed}: initial values of the weights in the "
+                f"consensus "
                 "ticket and in two bespoke tickets that keep as many.",
                 table=table.histogram,
                 draw=partial(initial_weight_histograms, table),
@@ -176,10 +177,7 @@ def _algorithm(evidence: Evidence) -> Iterator[Drawing]:
         for seed, ticket in evidence.consensus.get(case.name, {}).items():
             runs = sourced(evidence, tickets, seed)
             mask = ticket.mask(1)
-            expected = [
-                row["expected"]
-                for row in voted(evidence, tickets, seed).where(layer="total", votes=len(runs))
-            ][0]
+            (at_all,) = voted(evidence, tickets, seed).where(layer="total", votes=len(runs))
             at = bespoke_iteration(runs[0], ticket)
             rows.append(
                 {
@@ -192,7 +190,7 @@ def _algorithm(evidence: Evidence) -> Iterator[Drawing]:
                     / len(runs),
                     "kept": mask.n_kept,
                     "density": mask.density,
-                    "expected_density": float(expected or 0) / mask.layout.size,
+                    "expected_density": float(at_all["expected"] or 0) / mask.layout.size,
                     "bespoke_iteration": at,
                     "saved": at - tickets.sourced_at,
                 }
@@ -200,8 +198,10 @@ def _algorithm(evidence: Evidence) -> Iterator[Drawing]:
     if rows:
         yield Drawing(
             name="",
-            caption="Algorithm 1: bespoke tickets sourced side by side, their intersection, and the "
-            "iteration that a bespoke ticket needs to become as sparse. The tickets are in tickets/.",
+            caption="Algorithm 1: bespoke tickets sourced side by side, their intersection, and "
+            "the "
+            "iteration that a bespoke ticket needs to become as sparse. The tickets are in "
+            "tickets/.",
             table=Table(
                 schema="maskstat.algorithm-1/1",
                 columns=ALGORITHM_COLUMNS,
@@ -223,7 +223,8 @@ EXHIBITS = [
     Exhibit(
         key="6",
         title="bespoke, consensus and random tickets retrained on the tasks",
-        says="Each bespoke ticket performs best on its own task, others remain competitive, and the "
+        says="Each bespoke ticket performs best on its own task, others remain competitive, and "
+        "the "
         "consensus ticket trains to comparable accuracy.",
         roles=("sources", "tickets"),
         build=partial(_retrained, trained=True, held_out=False),

@@ -1,0 +1,73 @@
+"""Do the work on several items at once, and hand over the results in order."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+__all__ = ["in_order", "n_threads"]
+
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
+
+_MOST = 4
+
+
+_WORTH = 1 << 23
+
+
+def n_threads(n_bytes: int) -> int:
+    """Return how many threads are worth it for so many bytes, within the processor cores allowed.
+
+    Threads help because zlib lets others run beside it; four leave hashing behind, which is one
+    after another.
+    """
+    if n_bytes < _WORTH:
+        return 1
+    allowed = getattr(os, "sched_getaffinity", None)
+    return min(_MOST, len(allowed(0)) if allowed else os.cpu_count() or 1)
+
+
+def in_order(
+    work: Callable[[_Item], _Result], items: Iterable[_Item], *, threads: int
+) -> Iterator[tuple[_Item, _Result]]:
+    """Yield each item with what was made of it, in the order of the items.
+
+    Parameters
+    ----------
+    work
+        Safe to be called from several threads.
+    items
+        Taken one after another in the caller's thread, not more than `threads` + 1 ahead.
+    threads
+        With 1 there are none beside the caller's.
+
+    Examples
+    --------
+    >>> list(in_order(len, ["a", "bc"], threads=2))
+    [('a', 1), ('bc', 2)]
+    """
+    if threads < 2:
+        for item in items:
+            yield item, work(item)
+        return
+    from concurrent.futures import ThreadPoolExecutor
+
+    waiting: deque[tuple[_Item, Future[_Result]]] = deque()
+    with ThreadPoolExecutor(threads) as pool:
+        try:
+            for item in items:
+                waiting.append((item, pool.submit(work, item)))
+                if len(waiting) > threads:
+                    first, result = waiting.popleft()
+                    yield first, result.result()
+            while waiting:
+                first, result = waiting.popleft()
+                yield first, result.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
