@@ -44,7 +44,9 @@ def test_links_lead_somewhere(path):
             assert (path.parent / target).exists(), target
 
 
-@pytest.mark.parametrize("name", ["correlate", "outputs", "connectivity", "weights", "matching", "pattern"])
+@pytest.mark.parametrize(
+    "name", ["correlate", "outputs", "connectivity", "weights", "matching", "pattern"]
+)
 def test_a_page_of_a_statistic_has_an_example(name):
     assert ">>> " in examples_of((ROOT / "docs" / "statistics" / f"{name}.md").read_text())
 

@@ -34,8 +34,8 @@ ROOMS = {
         "prune", "figures", "stats", "convert", "archive", "run", "mask", "table", "errors",
     },
     "cli": {
-        "reproduce", "prune", "figures", "stats", "convert", "archive", "run", "mask", "layout", "bits",
-        "selection", "table", "errors",
+        "reproduce", "prune", "figures", "stats", "convert", "archive", "run", "mask", "layout",
+        "bits", "selection", "table", "errors",
     },
     "__main__": {"cli"},
     "__init__": {"convert", "archive", "stats", "prune", "run", "mask", "errors"},

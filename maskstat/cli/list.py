@@ -95,6 +95,8 @@ class _Found:
             for job in jobs_in(folder, grid):
                 self._cell(job, others)
             _tell(folder, self.runs[first:])
+        if grid is None and not others:  # a checkpoint of another program, or nothing
+            others[str(folder)] = None
         for path in others:
             self.file(path)
 

@@ -11,6 +11,7 @@ from maskstat.prune.progress import Progress
 
 __all__ = ["Bars", "LineProgress"]
 
+_VERY_LONG = 3600.0
 _LONG = 10.0
 """Seconds from which on a run's length is told before it starts."""
 
@@ -70,7 +71,8 @@ class LineProgress:
     def estimate(self, *, seconds: float) -> None:
         """Say it, unless it is short."""
         if seconds >= _LONG and not self._name:
-            self._say(f"this will take about {_duration(seconds)}")
+            advice = "; --device auto takes a GPU if there is one" if seconds > _VERY_LONG else ""
+            self._say(f"this will take about {_duration(seconds)}{advice}")
 
     def epoch(
         self, *, iteration: int, epoch: int, train_loss: float, validation_loss: float

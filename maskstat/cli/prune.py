@@ -200,7 +200,7 @@ def command(
         grid = Grid(base=Recipe().with_settings(settings), axes={})
     grid = grid.replace(**changes)
     surroundings: dict[str, Any] = {"data_dir": data_dir, "download": download, "device": device}
-    require_sweep(grid, {"--shard": shard, "--scheduler": scheduler})
+    require_sweep(grid, {"--jobs": jobs, "--shard": shard, "--scheduler": scheduler})
     if list_:
         list_runs(grid, shard)
     elif grid.axes:

@@ -47,6 +47,11 @@ HIDDEN = ("figure", "says", "theirs", "control", "rule")
     metavar="N",
     help="Processes that share the runs.",
 )
+@click.option(
+    "--scheduler",
+    metavar="tcp://HOST:PORT",
+    help="Run the sweeps on the workers of a Dask scheduler, which share the folder --output.",
+)
 @click.option("--data-dir", metavar="DIR", help="Where data sets are looked for.")
 @click.option("--download", is_flag=True, help="Download data sets that are not there.")
 @click.option(
@@ -70,6 +75,7 @@ def command(
     scale: str,
     figures: tuple[str, ...],
     jobs: int,
+    scheduler: str | None,
     data_dir: str | None,
     download: bool,
     device: str,
@@ -96,6 +102,7 @@ def command(
             scale=scale,
             output=output,
             jobs=jobs,
+            scheduler=scheduler,
             data_dir=data_dir,
             download=download,
             device=device,

@@ -78,7 +78,7 @@ def convert(
             hint="--to archive, --to safetensors, --to torch-prune, ...",
         )
     found = read_all([source], format=format, include=include, exclude=exclude)
-    notes = tuple(note for note in (notes_of(run) for run, _ in found) if note)
+    notes = tuple(note for run, _ in found for note in notes_of(run))
     if to in (None, "archive"):
         _check_whole(found[0][1], checkpoint, source)
         return to_archive([run for run, _ in found], output, overwrite=overwrite, notes=notes)

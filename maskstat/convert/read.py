@@ -120,22 +120,25 @@ def read_all(
         for run in reader.runs(address):
             if address.iteration is not None:
                 run.mask(address.iteration)
-            note = notes_of(run)
-            if tell is not None and note:
-                tell(note)
+            if tell is not None:
+                for note in notes_of(run):
+                    tell(note)
             found.append((run, address.iteration))
     return found
 
 
-def notes_of(run: Run) -> str:
-    """Say in one line what of a foreign file was not read; empty if nothing, or for an archive."""
+def notes_of(run: Run) -> tuple[str, ...]:
+    """Say what of a foreign file was not read, and what its reader noted."""
     source = run.provenance.get("source", {})
-    number = source.get("n_unmatched", 0) if isinstance(source, dict) and not run.digest else 0
-    if not number:
-        return ""
-    names = ", ".join(source["unmatched"][:5]) + (", ..." if number > 5 else "")
-    what = "1 tensor has" if number == 1 else f"{number:,} tensors have"
-    return f"{printable(run.label)}: {what} no mask ({source['format']}): {names}"
+    if not isinstance(source, dict) or run.digest:
+        return ()
+    notes = [*source.get("notes", ())]
+    number = source.get("n_unmatched", 0)
+    if number:
+        names = ", ".join(source["unmatched"][:5]) + (", ..." if number > 5 else "")
+        what = "1 tensor has" if number == 1 else f"{number:,} tensors have"
+        notes.append(f"{what} no mask ({source['format']}): {names}")
+    return tuple(f"{printable(run.label)}: {note}" for note in notes)
 
 
 class _Reader:

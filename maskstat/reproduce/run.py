@@ -6,12 +6,14 @@ import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
 from maskstat.errors import MaskstatError, UsageError, closest
+from maskstat.prune.cluster import run_on_cluster
 from maskstat.prune.progress import Silent
-from maskstat.prune.sweep import Watch
+from maskstat.prune.sweep import Job, Outcome, Watch
 from maskstat.prune.workers import run_sweep
 from maskstat.reproduce.claim import tabulate_claims
 from maskstat.reproduce.evidence import Evidence, gather
@@ -60,6 +62,7 @@ def reproduce(
     scale: str = "small",
     output: str | os.PathLike[str],
     jobs: int = 1,
+    scheduler: str | None = None,
     data_dir: str | os.PathLike[str] | None = None,
     download: bool = False,
     device: str = "cpu",
@@ -80,6 +83,8 @@ def reproduce(
         ``report.html``. What is there is not run again, what was begun is continued.
     jobs
         Processes that share the runs; what a run comes to does not depend on it.
+    scheduler
+        Address of a Dask scheduler whose workers run the sweeps instead, into the same folder.
     data_dir, download, device
         As `maskstat.prune` takes them.
     figures
@@ -119,9 +124,15 @@ def reproduce(
         "download": download,
         "device": device,
     }
-    failures = _sweep(
-        plan, folder / "runs", jobs, surroundings, watch or (lambda _: Silent()), tell
+    run = partial(run_on_cluster, scheduler=scheduler) if scheduler else run_sweep
+    outcomes = partial(
+        run,
+        workers=jobs,
+        overwrite=False,
+        surroundings=surroundings,
+        watch=watch or (lambda _: Silent()),
     )
+    failures = _sweep(plan, folder / "runs", outcomes, tell)
     evidence = gather(plan, folder / "runs", failures=failures)
     evidence, notes = _retrain(evidence, folder, jobs, surroundings, tell)
     sections = [_exhibit(exhibit, evidence, folder, tell) for exhibit in chosen]
@@ -160,25 +171,17 @@ def _chosen(paper: str, figures: Iterable[str] | None) -> list[Exhibit]:
 
 
 def _sweep(
-    plan: Plan,
-    folder: Path,
-    jobs: int,
-    surroundings: Mapping[str, object],
-    watch: Watch,
-    tell: Tell,
+    plan: Plan, folder: Path, run: Callable[[Sequence[Job]], Iterable[Outcome]], tell: Tell
 ) -> dict[str, str]:
     """Run what is not there, and return why runs failed."""
     for sweep in plan.sweeps:
         make_folder(folder / sweep.name)
     for name, needs in plan.left_out.items():
         tell(f"{name}: left out, {' and '.join(needs)} cannot be found (--data-dir)")
-    wanted = plan.jobs(folder)
     total = {sweep.name: len(sweep.grid.recipes) for sweep in plan.sweeps}
     done = dict.fromkeys(total, 0)
     failures: dict[str, str] = {}
-    for outcome in run_sweep(
-        wanted, workers=jobs, overwrite=False, surroundings=surroundings, watch=watch
-    ):
+    for outcome in run(plan.jobs(folder)):
         name = outcome.name.partition("/")[0]
         done[name] += 1
         if outcome.error is not None:

@@ -113,8 +113,8 @@ def compare(
     measures
         More columns by name, see `maskstat.stats.measures.measure`.
     missing
-        A layer that not all inputs have, in one shape, is an ``error``, left out (``skip``), or taken as
-        ``dense`` where it is missing.
+        A layer that not all inputs have, in one shape, is an ``error``, left out (``skip``), or
+        taken as ``dense`` where it is missing.
 
     Returns
     -------

@@ -215,7 +215,7 @@ def test_a_signal_stops_all_workers_at_once_and_leaves_whole_archives(grid, tmp_
     recipe, folder = grid("0, 1", extra="[save]\nweights = 'all'\n"), tmp_path / "runs"
     command = [sys.executable, "-m", "maskstat", "prune", "--recipe", str(recipe), "--jobs", "2"]
     process = subprocess.Popen(
-        [*command, "--set", "train.epochs=4", "-o", str(folder)],
+        [*command, "--set", "train.epochs=30", "-o", str(folder)],
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,

@@ -50,7 +50,7 @@ def test_two_hundred_kills_end_in_the_same_bytes(tmp_path, seed):
 @pytest.mark.parametrize(("sent", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_the_command_leaves_what_it_published(tmp_path, sent, status):
     path = tmp_path / "run.h5"
-    command = [sys.executable, "-m", "maskstat", "prune", "--epochs", "1", "-o", str(path)]
+    command = [sys.executable, "-m", "maskstat", "prune", "--epochs", "9", "-o", str(path)]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT)
     deadline = time.monotonic() + 60
     while not path.exists() and time.monotonic() < deadline:

@@ -274,14 +274,23 @@ def test_layers_that_were_never_pruned(folder):
     assert again.series["test_accuracy"][1] > 0.1
 
 
+def stranger(ticket):
+    """A consensus whose parents say nothing of how they were made."""
+    provenance = {key: value for key, value in ticket.provenance.items() if key != "recipe"}
+    return replace(ticket, provenance=provenance, digest="")
+
+
 def test_a_consensus_is_trained_as_its_parents_if_they_are_there(a, b, both):
     listener = Notes()
     result = retrain([a, both], datasets="digits", progress=listener)
     assert len({run.provenance["settings"]["train"]["batch_size"] for run in result.runs}) == 1
     assert not any("default" in note for note in listener.notes)
-    retrain([both], datasets="digits", epochs=0, progress=listener)
+    alone = retrain([both], datasets="digits", epochs=0, progress=listener)
+    assert alone.runs[0].provenance["settings"]["train"]["batch_size"] == 128  # as its parents
+    assert not any("not recorded" in note for note in listener.notes)
+    retrain([stranger(both)], datasets="digits", epochs=0, progress=listener)
     assert any("not recorded" in note and "lr 0.1" in note for note in listener.notes)
-    retrain([both, replace(a, digest="")], datasets="digits", epochs=0, progress=listener)
+    retrain([stranger(both), replace(a, digest="")], datasets="digits", epochs=0, progress=listener)
     assert any("train.batch_size is 32" in note and "128" in note for note in listener.notes)
 
 

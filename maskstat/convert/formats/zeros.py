@@ -62,7 +62,7 @@ def read(probe: Probe, options: ReadOptions) -> Found:
     """
     chosen: list[StoredTensor] = []
     unmatched: list[str] = []
-    notes = ["exact zeros are taken for pruned weights"]
+    notes: list[str] = []
     owners: dict[Hashable, str] = {}
     masked = {name for name in probe.tensors if _is_masked(name, probe.tensors)}
     for name, tensor in probe.tensors.items():

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-__all__ = ["AUGMENTATIONS", "Augmentation"]
+__all__ = ["Augmentation"]
 
-AUGMENTATIONS = ("flip", "crop")
 """Horizontal flip of every other image; crop from an image padded by an eighth on each side."""
 
 _DRAWS = 3

@@ -34,6 +34,10 @@ __all__ = ["LoopEngine"]
 
 _EVALUATION_BATCH = 512
 _TIMED_STEPS = 3
+_TIMED_SECONDS = 1.0
+"""Steps that take longer are timed once: the estimate is there to come soon."""
+_FORWARD_SHARE = 1 / 3
+"""Of a training step's time that evaluating as many examples takes."""
 
 
 class LoopEngine:
@@ -155,12 +159,15 @@ class LoopEngine:
             return 0.0
         with self._own_randomness():
             descent = self._begin(replicas[0], settings)
-            step = min(
-                self._device.seconds(partial(self._step, descent, x, y))
-                for x, y in islice(self._batches(replicas[0], settings, 0), _TIMED_STEPS)
-            )
-        steps = math.ceil(len(replicas[0].split.train) / settings.batch_size)
-        return step * steps * len(replicas)
+            seconds: list[float] = []
+            for x, y in islice(self._batches(replicas[0], settings, 0), _TIMED_STEPS):
+                seconds.append(self._device.seconds(partial(self._step, descent, x, y)))
+                if sum(seconds) > _TIMED_SECONDS:
+                    break
+        parts = replicas[0].split
+        forwards = len(parts.validation) * _FORWARD_SHARE
+        steps = math.ceil((len(parts.train) + forwards) / settings.batch_size)
+        return min(seconds) * steps * len(replicas)
 
 
 def _loss(logits: Tensor, part: Part) -> float:

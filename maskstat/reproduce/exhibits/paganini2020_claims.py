@@ -164,7 +164,8 @@ def _finetuning(evidence: Evidence) -> Iterator[Finding]:
             case=case.title,
             ours=f"distance at iteration {last}: structured {mean(structured):.2f}, unstructured "
             f"{mean(free):.2f}",
-            control=f"random pruning {mean(random):.2f}; chance {chance:.2f}",
+            control=f"chance {chance:.2f}"
+            + (f"; random pruning {mean(random):.2f}" if random else ""),
             holds=mean(structured) > mean(free) > 0 if structured and free else None,
         )
 
