@@ -62,7 +62,7 @@ def votes_by_group(table: Table) -> Figure:
     ...        "weights": 4.0, "sd": None, "expected": 5.0}
     >>> columns = {name: Column("number", "") for name in row}
     >>> table = Table(schema="", columns=columns, data={n: [v] for n, v in row.items()})
-    >>> votes_by_group(table).axes[0].patches[0].get_height()
+    >>> float(votes_by_group(table).axes[0].patches[0].get_height())
     40.0
     """
     rows = drawable_rows(table, _COLUMNS, source="votes by method")

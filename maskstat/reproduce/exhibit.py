@@ -62,6 +62,8 @@ class Exhibit:
         Roles of the sweeps that it is made from.
     build
         Makes it.
+    also
+        Other numbers of the paper's figures that show the same.
     """
 
     key: str
@@ -69,12 +71,18 @@ class Exhibit:
     says: str
     roles: tuple[str, ...]
     build: Build = field(repr=False)
+    also: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
         """Its name in the paper."""
-        if self.key[:1].isdigit():
-            return f"Figure {self.key}"
+        match self.key.split("-"):
+            case [number] if number[:1].isdigit():
+                return f"Figure {number}"
+            case [first, last] if first.isdigit():
+                return f"Figures {first} to {last}"
+            case [one, first, last] if one.isdigit():
+                return f"Figures {one} and {first} to {last}"
         return self.key[:1].upper() + self.key[1:].replace("-", " ")
 
     @property

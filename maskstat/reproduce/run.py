@@ -113,6 +113,7 @@ def reproduce(
     stop the others.
     """
     began = time.perf_counter()
+    figures = None if figures is None else list(figures)
     plan = read_plan(paper, scale=scale, data_dir=data_dir)
     chosen = _chosen(paper, figures)
     if figures is not None:
@@ -158,8 +159,9 @@ def _chosen(paper: str, figures: Iterable[str] | None) -> list[Exhibit]:
     exhibits = exhibits_of(paper)
     if figures is None:
         return list(exhibits)
-    known = {exhibit.key: exhibit for exhibit in exhibits}
-    for key in figures:
+    known = {name: one for one in exhibits for name in (one.key, *one.also)}
+    wanted = list(figures)
+    for key in wanted:
         if key not in known:
             raise UsageError(
                 f"there is no figure '{key}' of {paper}",
@@ -167,7 +169,8 @@ def _chosen(paper: str, figures: Iterable[str] | None) -> list[Exhibit]:
                 place="--figure",
                 consequence=closest(key, known, limit=len(known)),
             )
-    return [known[key] for key in dict.fromkeys(figures)]
+    keys = {known[key].key for key in wanted}
+    return [exhibit for exhibit in exhibits if exhibit.key in keys]
 
 
 def _sweep(

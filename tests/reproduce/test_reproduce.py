@@ -141,6 +141,43 @@ def test_an_unknown_figure_is_refused_before_any_work(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+def test_every_number_of_the_papers_is_somebodys():
+    of_paper = {
+        "grosse2020": [
+            "1b",
+            "2",
+            "3",
+            "4",
+            "4a",
+            "4b",
+            "5",
+            "6",
+            "7a",
+            "7b",
+            "7c",
+            "7d",
+            "7e",
+            "7f",
+            "8",
+            "9",
+            "10",
+            "11",
+            "12",
+            "13",
+            "14",
+            "15",
+        ],
+        "paganini2020": [*map(str, range(2, 23)), "table-1", "algorithm-1"],
+    }
+    for paper, numbers in of_paper.items():
+        exhibits = exhibits_of(paper)
+        known = [name for one in exhibits for name in (one.key, *one.also)]
+        assert len(known) == len(set(known))
+        assert set(numbers) <= set(known)
+    names = [exhibit.name for exhibit in exhibits_of("paganini2020")]
+    assert {"Figure 2", "Figures 7 and 17 to 19", "Figures 13 to 16", "Table 1"} <= set(names)
+
+
 def test_exhibits_are_in_the_papers_order():
     for paper in NUMBERS:
         keys = [exhibit.key for exhibit in exhibits_of(paper)]

@@ -118,6 +118,7 @@ EXHIBITS = [
         "around 0.1 in ResNet18.",
         roles=("partial",),
         build=partial(_ranks, role="partial"),
+        also=("7f",),
     ),
     Exhibit(
         key="15",

@@ -191,6 +191,7 @@ EXHIBITS = [
         "step on; all values lie within their expected baselines.",
         roles=("unfixed",),
         build=_shared,
+        also=("4a", "4b"),
     ),
     Exhibit(
         key="8",
@@ -207,6 +208,7 @@ EXHIBITS = [
         "ResNet18 but for the first layer.",
         roles=("partial",),
         build=partial(_within, role="partial", at="high"),
+        also=("7b", "7c"),
     ),
     Exhibit(
         key="13",
@@ -215,6 +217,7 @@ EXHIBITS = [
         "where chance gives 50, and 5 to 16 % in layers three and four where it gives 5.",
         roles=("partial", "tasks"),
         build=_across_tasks,
+        also=("7e",),
     ),
     Exhibit(
         key="14",
@@ -223,5 +226,6 @@ EXHIBITS = [
         "82 % at the first step and 10 to 25 % at 95 %, much as in the outer layers.",
         roles=("equal",),
         build=partial(_within, role="equal", at="equal"),
+        also=("7d",),
     ),
 ]

@@ -231,11 +231,12 @@ EXHIBITS = [
     ),
     Exhibit(
         key="7-17-19",
-        title="initial weights of tickets (Figures 7 and 17 to 19)",
+        title="initial weights of tickets",
         says="Weights of tickets have a symmetric bimodal distribution at initialization; those of "
         "the consensus ticket have a smaller variance, closer to the whole layer’s.",
         roles=("sources", "tickets"),
         build=_histograms,
+        also=("7", "17", "18", "19"),
     ),
     Exhibit(
         key="13-16",
@@ -244,6 +245,7 @@ EXHIBITS = [
         "layers remain largest in the ticket.",
         roles=("sources", "tickets"),
         build=_compositions,
+        also=("13", "14", "15", "16"),
     ),
     Exhibit(
         key="20",
