@@ -34,7 +34,7 @@ COMMANDS = {
     "verify": "Check everything about archives that can be checked.",
     "upgrade": "Bring archives to the current version of the format.",
     "plot": "Draw a figure from archives.",
-    "reproduce": "Run a paper's sweeps, draw its figures, and report.",
+    "reproduce": "Run a paper's sweeps, draw its figures, and set our numbers beside its own.",
 }
 """Command name to its first line of help; the module of a command has its name."""
 

@@ -220,6 +220,7 @@ def test_a_signal_stops_all_workers_at_once_and_leaves_whole_archives(grid, tmp_
         text=True,
         start_new_session=True,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a job of `&` ignores it
     )
     deadline = time.monotonic() + 60
     while not list(folder.glob("*.h5")):

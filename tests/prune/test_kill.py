@@ -51,7 +51,13 @@ def test_two_hundred_kills_end_in_the_same_bytes(tmp_path, seed):
 def test_the_command_leaves_what_it_published(tmp_path, sent, status):
     path = tmp_path / "run.h5"
     command = [sys.executable, "-m", "maskstat", "prune", "--epochs", "9", "-o", str(path)]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT)
+    process = subprocess.Popen(
+        command,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=ENVIRONMENT,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a job of `&` ignores it
+    )
     deadline = time.monotonic() + 60
     while not path.exists() and time.monotonic() < deadline:
         time.sleep(0.02)
