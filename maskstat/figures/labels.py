@@ -109,10 +109,11 @@ def percent_range(shares: Sequence[float]) -> str:
 
     Examples
     --------
-    >>> percent_range([0.2, 0.2001]), percent_range([0.1, 0.3])
-    ('20', '10–30')
+    >>> percent_range([0.2, 0.2001]), percent_range([0.1, 0.3]), percent_range([0.004, 0.999])
+    ('20', '10–30', '0.4–100')
     """
-    least, most = (f"{100 * share:.2g}" for share in (min(shares), max(shares)))
+    ends = [100 * min(shares), 100 * max(shares)]
+    least, most = (f"{end:.0f}" if end >= 9.5 else f"{end:.2g}" for end in ends)
     return percent(sum(shares) / len(shares)) if least == most else f"{least}–{most}"
 
 

@@ -21,7 +21,7 @@ CLAIM_COLUMNS = {
     "case": Column("text", "our network and task"),
     "ours": Column("text", "our numbers"),
     "control": Column("text", "what the numbers are held against"),
-    "rule": Column("text", "when the claim counts as borne out; fixed before the runs"),
+    "rule": Column("text", "when the claim counts as borne out"),
     "verdict": Column("text", "borne out, not borne out, or undecided for want of runs"),
 }
 
