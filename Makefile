@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: demo demo-smoke test test-all coverage docs-images bench lint types clean
+.PHONY: demo demo-smoke test test-all coverage docs-images bench bench-large lint types clean
 
 $(VENV)/.run: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -34,9 +34,14 @@ coverage: $(VENV)/.dev
 docs-images: demo  ## the pictures of README and docs
 	cp demo/distance.png docs/images/
 
-bench: $(VENV)/.dev  ## start-up against the bare imports, statistics against scipy.stats
+bench: $(VENV)/.dev  ## start-up, statistics and training beside what one would use instead
 	$(BIN)/python benchmarks/startup.py
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/chance.py
+	$(BIN)/python benchmarks/training.py
+
+bench-large: $(VENV)/.dev  ## masks and checkpoints of 1e9 weights: 5 GB of disk, some minutes
+	$(BIN)/python benchmarks/large_archive.py
+	$(BIN)/python benchmarks/checkpoints.py
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
