@@ -6,6 +6,7 @@ which files of a folder belong together.
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 from collections.abc import Callable, Hashable, Mapping
@@ -232,7 +233,7 @@ class _Stream(io.RawIOBase):
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._source.size}
         if base[whence] + offset < 0:
-            raise ValueError("negative position")
+            raise OSError(errno.EINVAL, "before the beginning of the source")
         self._position = base[whence] + offset
         return self._position
 

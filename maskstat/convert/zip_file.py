@@ -27,6 +27,8 @@ _RATIO = 1_100
 """Deflate cannot make more of a byte than 1,032."""
 _LOCAL_HEADER = 30
 _ENCRYPTED = 0x1
+_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError)
+"""What zipfile raises on bytes that are no zip file, or one of a kind that it does not know."""
 
 
 def entries(probe: Probe) -> Sequence[zipfile.ZipInfo]:
@@ -58,6 +60,8 @@ def entries(probe: Probe) -> Sequence[zipfile.ZipInfo]:
         if entry.header_offset + _LOCAL_HEADER + entry.compress_size > end:
             raise unsafe("two of its files share bytes", "unsafe-overlap", probe.place)
         end = entry.header_offset
+    if end < 0:
+        raise damaged("one of its files begins before it does", "corrupt-zip", probe.place)
     return found
 
 
@@ -120,9 +124,7 @@ def reading(place: str) -> Iterator[None]:
         yield
     except InputError:
         raise
-    except (
-        zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError,
-    ) as error:  # fmt: skip
+    except (*_DAMAGE, UnicodeDecodeError) as error:
         raise damaged(f"it cannot be unzipped: {error}", "corrupt-zip", place) from error
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -10,8 +10,9 @@ from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from maskstat.errors import InputError
-from maskstat.figures.labels import clip, count, percent_range, short_inputs
-from maskstat.figures.panels import PANEL_CHARACTERS, panel_grid
+from maskstat.figures.iteration_ticks import mark_iterations
+from maskstat.figures.labels import clip, count, short_inputs
+from maskstat.figures.panels import panel_grid
 from maskstat.figures.rows import by_layer, drawable_rows, value
 from maskstat.figures.style import COLOURS, Axes, Figure, styled
 from maskstat.table import Table
@@ -27,8 +28,6 @@ _COLUMNS = ("a", "b", "iteration_a", "iteration_b", "layer", "size", "kept_a", "
 _PAIR: dict[str, Any] = {"color": COLOURS["sky"], "lw": 0.6, "alpha": 0.7}
 _MEAN: dict[str, Any] = {"color": COLOURS["blue"], "lw": 1.4, "marker": "o", "ms": 2.2}
 _CHANCE: dict[str, Any] = {"color": COLOURS["black"], "lw": 1, "ls": (0, (4, 2))}
-
-_STEPS = [base * 10**power for power in range(6) for base in (1, 2, 5)]
 
 
 @styled
@@ -129,7 +128,7 @@ def _draw_layer(axes: Axes, rows: Rows, pairs: Sequence[Pair]) -> None:
     axes.plot(iterations, chance.mean(axis=0), **_CHANCE)
     if len(iterations) == 1:
         axes.lines[-1].set_marker("_")  # there is no line to be seen
-    _mark_iterations(axes, rows, iterations)
+    mark_iterations(axes, _shares_kept(rows))
 
 
 def _grid(
@@ -155,20 +154,10 @@ def _grid(
     return grid
 
 
-def _mark_iterations(axes: Axes, rows: Rows, iterations: Sequence[int]) -> None:
-    """Label a few iterations, each with the share of the weights kept."""
-    shares: dict[int, list[float]] = {iteration: [] for iteration in iterations}
+def _shares_kept(rows: Rows) -> dict[int, list[float]]:
+    """Return the shares of the weights that masks keep, by iteration."""
+    shares: dict[int, list[float]] = {}
     for row in rows:
         kept = (row["kept_a"] / row["size"], row["kept_b"] / row["size"])
-        shares[row["iteration_a"]].extend(kept)
-    labels = {t: f"{t}\n{percent_range(kept)}" for t, kept in shares.items()}
-    ticks = next(filter(None, (_fitting(labels, step) for step in _STEPS)), iterations[-1:])
-    axes.set_xticks(ticks, [labels[t] for t in ticks])
-    axes.set_xlim(iterations[0] - 0.5, iterations[-1] + 0.5)
-
-
-def _fitting(labels: Mapping[int, str], step: int) -> list[int]:
-    """Return the multiples of a step, or nothing if their labels would touch."""
-    ticks = [t for t in labels if t % step == 0]
-    width = max((len(line) + 1 for t in ticks for line in labels[t].split("\n")), default=0)
-    return ticks if len(ticks) * width <= PANEL_CHARACTERS else []
+        shares.setdefault(row["iteration_a"], []).extend(kept)
+    return shares

@@ -250,10 +250,9 @@ def _again(evidence: Evidence, figures: Iterable[str] | None) -> str:
     return (
         f"<pre>maskstat reproduce {plan.paper} --scale {plan.scale}{only} --jobs 2 -o out</pre>"
         "<p>Runs that are there are not run again, and runs that were begun are continued. The "
-        "same "
-        "recipe gives the same masks, bit for bit, on the same kind of machine; "
-        "<code>maskstat list out/runs/*/*.h5</code> lists the archives, "
-        "<code>maskstat verify</code> checks them.</p>"
+        "same recipe gives the same masks, bit for bit, on the same kind of machine; "
+        "<code>maskstat list out/runs/*/*.h5</code> lists the archives, <code>maskstat "
+        "verify</code> checks them.</p>"
     )
 
 

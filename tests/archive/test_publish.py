@@ -7,7 +7,8 @@ import errno
 import fcntl
 import os
 import stat
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from maskstat.archive import builder, publish, reader, spec, writer
 from maskstat.archive.verify import verify
 from maskstat.errors import CorruptArchiveError, OutputExistsError, StorageError
 from maskstat.run import Run
+
+_NOBODY = 65534
 
 Runs = Callable[..., Run]
 
@@ -207,13 +210,29 @@ def test_a_file_system_without_links(
     assert names(target.parent) == ["b.h5", "run.h5"]
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_read_only_folder(target: Path, run: Run) -> None:
-    target.parent.chmod(0o500)
+@pytest.fixture
+def unprivileged() -> Iterator[Path]:
+    """A folder of the user who runs this, who is nobody for the while if they are root."""
+    with tempfile.TemporaryDirectory() as name:
+        folder, root = Path(name), os.geteuid() == 0
+        if root:
+            os.chown(folder, _NOBODY, -1)
+            os.seteuid(_NOBODY)
+        try:
+            yield folder
+        finally:
+            folder.chmod(0o700)
+            if root:
+                os.seteuid(0)
+
+
+def test_read_only_folder(unprivileged: Path, run: Run) -> None:
+    archive.write(unprivileged / "a.h5", [run])
+    unprivileged.chmod(0o500)
     with pytest.raises(StorageError) as caught:
-        archive.write(target, [run])
-    target.parent.chmod(0o700)
+        archive.write(unprivileged / "b.h5", [run])
     assert caught.value.code == "permission-denied"
+    assert names(unprivileged) == ["a.h5"]
 
 
 def killed_writer(target: Path, when: str) -> None:

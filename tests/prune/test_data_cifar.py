@@ -6,7 +6,6 @@ import gzip
 import io
 import pickle
 import tarfile
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,7 +15,6 @@ from maskstat.errors import InputError
 from maskstat.prune.data import packed
 from maskstat.prune.data.registry import load
 
-SHARED = Path("/work/shared/data")
 RNG = np.random.default_rng(7)
 
 
@@ -30,9 +28,8 @@ def failure(name, folder):
     return error
 
 
-@pytest.mark.skipif(not SHARED.is_dir(), reason="needs the shared data")
-def test_a_part_of_cifar10_loads_and_says_so():
-    dataset = load("cifar10", data_dir=SHARED / "cifar10-subset")
+def test_a_part_of_cifar10_loads_and_says_so(shared_data):
+    dataset = load("cifar10", data_dir=shared_data / "cifar10-subset")
     assert dataset.images.shape == (10000, 3, 32, 32)
     assert np.bincount(dataset.test_labels).tolist() == [200] * 10
     assert any("data_batch_2.bin" in n and "10,000" in n for n in dataset.notes)

@@ -22,7 +22,6 @@ from maskstat.prune.data import genuine, packed, sources
 from maskstat.prune.data.idx import array_of, declared_size
 from maskstat.prune.data.registry import load
 
-SHARED = Path("/work/shared/data")
 RNG = np.random.default_rng(7)
 PARTS = ("train", "t10k")
 
@@ -131,9 +130,8 @@ def test_a_note_names_both_checksums(tmp_path):
     assert hashlib.sha256(content).hexdigest() in inside
 
 
-@pytest.mark.skipif(not SHARED.is_dir(), reason="needs the shared data")
-def test_real_mnist_is_recognised_by_its_content():
-    dataset = load("mnist", data_dir=SHARED / "mnist")
+def test_real_mnist_is_recognised_by_its_content(shared_data):
+    dataset = load("mnist", data_dir=shared_data / "mnist")
     assert dataset.notes == ()
     assert dataset.images.shape == (60000, 1, 28, 28)
     assert dataset.test_images.shape == (10000, 1, 28, 28)

@@ -23,6 +23,7 @@ LARGEST = 1 << 31
 
 _HEAD = 64
 _CHUNK = 1 << 20
+_ENCRYPTED = 0x1
 _GZIP_MAGIC = b"\x1f\x8b"
 
 
@@ -35,7 +36,7 @@ def _readable(place: str) -> Iterator[None]:
         raise lie("it ends before its content does", place=place) from None
     except (zlib.error, gzip.BadGzipFile, tarfile.TarError, zipfile.BadZipFile) as error:
         raise lie(f"it is damaged: {error}", place=place) from None
-    except (NotImplementedError, RuntimeError) as error:  # zip: unknown compression, encrypted
+    except NotImplementedError as error:
         raise lie(f"it is packed in a way that is not read: {error}", place=place) from None
     except (InputError, StorageError):
         raise
@@ -151,6 +152,8 @@ def zip_member(path: Path, name: str, *, size: Callable[[bytes], int]) -> bytes 
         for info in archive.infolist():
             if Path(info.filename).name in (name, f"{name}.gz") and not info.is_dir():
                 place = f"{path}::{info.filename}"
+                if info.flag_bits & _ENCRYPTED:
+                    raise lie("it is encrypted", place=place)
                 with _readable(place), archive.open(info) as member:
                     return unpacked(member, place=place, size=size)
     return None

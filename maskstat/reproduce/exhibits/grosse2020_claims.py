@@ -231,8 +231,7 @@ CLAIMS = [
         key="across-initializations",
         figure="Figure 2",
         says="When different initializations are used, the overlap between masks is predicted by "
-        "the "
-        "hypergeometric distribution.",
+        "the hypergeometric distribution.",
         theirs="dots on the curve in all three networks",
         rule="chance puts so many pairs above its central 95 % in at least one case of a hundred",
         roles=("unfixed",),
@@ -311,8 +310,7 @@ CLAIMS = [
         "overlap alike.",
         theirs="65 to 82 % in layers three and four, 55 to 80 % in layer two, at 50 % pruned",
         rule="the largest spread over pairs among inner layers exceeds the least by a smaller "
-        "factor "
-        "than in a network whose layers differ in size",
+        "factor than in a network whose layers differ in size",
         roles=("equal", "partial"),
         weigh=_equal_layers,
     ),

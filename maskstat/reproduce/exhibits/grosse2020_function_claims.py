@@ -183,8 +183,7 @@ FUNCTION_CLAIMS = [
         key="not-one-function",
         figure="Figures 6, 9",
         says="No two tickets yield the same outputs, so they are not one network under "
-        "weight-space "
-        "symmetry.",
+        "weight-space symmetry.",
         theirs="the distance of outputs is never zero",
         rule="no pair within an initialization has equal outputs",
         roles=("unfixed",),

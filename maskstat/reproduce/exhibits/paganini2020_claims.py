@@ -321,8 +321,7 @@ CLAIMS = [
         key="tasks-share-a-core",
         figure="Figure 5",
         says="Tickets of one initialization found on different tasks are dissimilar, but share "
-        "more "
-        "than chance even at high sparsity.",
+        "more than chance even at high sparsity.",
         theirs="6 to 10 % shared at 99 % sparsity",
         rule="chance puts so many pairs above its central 95 % in fewer than one case of a hundred",
         roles=("sources",),
@@ -332,8 +331,7 @@ CLAIMS = [
         key="global-consistent",
         figure="Figure 12",
         says="Of the techniques but random ones, global unstructured pruning is the most "
-        "consistent "
-        "across tasks.",
+        "consistent across tasks.",
         theirs="bars only",
         rule="it has the largest share of weights that all tasks keep or all prune",
         roles=("sources", "methods"),

@@ -226,8 +226,7 @@ TICKET_CLAIMS = [
         key="larger-core",
         figure="section 4.2, appendix E",
         says="Low-sparsity tickets of different tasks intersect in a shared core, a ticket as "
-        "sparse "
-        "as many sequential prunings make it.",
+        "sparse as many sequential prunings make it.",
         theirs="five LeNet tickets of 35.9 % sparsity intersect in one of about 85 %; 7 prunings "
         "saved",
         rule="every seed’s intersection exceeds its exact expectation by two sd",
@@ -275,8 +274,7 @@ TICKET_CLAIMS = [
         key="smaller-spread",
         figure="Figures 7, 17 to 20",
         says="Consensus tickets are initialized with a smaller variance than bespoke ones, "
-        "closer to "
-        "the whole layer’s.",
+        "closer to the whole layer’s.",
         theirs="for all four networks",
         rule="the mean ratio to the whole layer’s sd lies above 1 and below the bespoke tickets’",
         roles=("sources", "tickets"),

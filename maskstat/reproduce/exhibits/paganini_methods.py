@@ -144,8 +144,7 @@ def _agreements(evidence: Evidence) -> Iterator[Drawing]:
         yield Drawing(
             name=case.name,
             caption=f"{case.title}, task {task}, iteration {iteration}: examples of the test set "
-            f"on "
-            "which networks pruned by every two methods agree, seed by seed; grey, chance.",
+            "on which networks pruned by every two methods agree, seed by seed; grey, chance.",
             table=table,
             draw=partial(agreement_matrix, table),
             gaps=gaps(cells),

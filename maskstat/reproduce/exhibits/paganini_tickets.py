@@ -118,8 +118,7 @@ def _histograms(evidence: Evidence) -> Iterator[Drawing]:
             yield Drawing(
                 name=case.name,
                 caption=f"{case.title}, seed {seed}: initial values of the weights in the "
-                f"consensus "
-                "ticket and in two bespoke tickets that keep as many.",
+                "consensus ticket and in two bespoke tickets that keep as many.",
                 table=table.histogram,
                 draw=partial(initial_weight_histograms, table),
                 gaps=gaps(evidence.of("sources", case)),
@@ -199,8 +198,7 @@ def _algorithm(evidence: Evidence) -> Iterator[Drawing]:
         yield Drawing(
             name="",
             caption="Algorithm 1: bespoke tickets sourced side by side, their intersection, and "
-            "the "
-            "iteration that a bespoke ticket needs to become as sparse. The tickets are in "
+            "the iteration that a bespoke ticket needs to become as sparse. The tickets are in "
             "tickets/.",
             table=Table(
                 schema="maskstat.algorithm-1/1",
@@ -224,8 +222,7 @@ EXHIBITS = [
         key="6",
         title="bespoke, consensus and random tickets retrained on the tasks",
         says="Each bespoke ticket performs best on its own task, others remain competitive, and "
-        "the "
-        "consensus ticket trains to comparable accuracy.",
+        "the consensus ticket trains to comparable accuracy.",
         roles=("sources", "tickets"),
         build=partial(_retrained, trained=True, held_out=False),
     ),
