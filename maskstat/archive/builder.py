@@ -12,7 +12,7 @@ from h5py import h5a, h5d, h5f, h5g, h5p, h5s, h5t
 
 from maskstat.archive import spec
 from maskstat.archive.ahead import in_order, n_threads
-from maskstat.archive.encode import encode_chunk
+from maskstat.archive.encode import Encoder
 from maskstat.archive.guard_members import AttributeValue
 from maskstat.archive.payloads import Payload
 from maskstat.archive.pieces import Pieces
@@ -86,10 +86,11 @@ class Builder:
         digest = sha256()
         made: Any = None
         compress = True
+        encoder = Encoder()
         waiting: list[tuple[int, _Bytes, int]] = []
 
         def encode(chunk: tuple[int, _Bytes]) -> bytes | None:
-            return encode_chunk(chunk[1]) if compress else None
+            return encoder(chunk[1]) if compress else None
 
         chunks = _chunks(payload, pieces, digest if hashed else None)
         threads = n_threads(pieces.number * pieces.step)

@@ -18,6 +18,9 @@ from maskstat.errors import CorruptArchiveError
 
 __all__ = ["ChunkedBytes"]
 
+_REGULAR = 64
+"""A chunk so many times its stored size is likely to come again: in a dense row all are alike."""
+
 
 class ChunkedBytes:
     """The values of one dataset as one run of bytes, read piece by piece.
@@ -43,6 +46,7 @@ class ChunkedBytes:
         self._cache_bytes = cache_bytes
         self._lock = Lock()
         self._inflated: OrderedDict[int, bytes] = OrderedDict()
+        self._regular = (b"", b"")
         self._pieces = Pieces(stored.shape, stored.chunk, int(stored.dtype[1]))
         self.n_bytes = stored.n_bytes
         self.chunk_bytes = self._pieces.step
@@ -99,6 +103,19 @@ class ChunkedBytes:
                 return found
         stored, step = self._stored, self._pieces.step
         packed = self._source.read(int(stored.offsets[piece]), int(stored.sizes[piece]))
+        same, data = self._regular
+        if packed != same:
+            data = self._unpacked(packed)
+        with self._lock:
+            if len(packed) * _REGULAR < step:
+                self._regular = packed, data
+            self._inflated[piece] = data
+            while len(self._inflated) * step > max(self._cache_bytes, step):
+                self._inflated.popitem(last=False)
+        return data
+
+    def _unpacked(self, packed: bytes) -> bytes:
+        step = self._pieces.step
         inflater = zlib.decompressobj()
         try:
             data = inflater.decompress(packed, step + 1)
@@ -106,10 +123,6 @@ class ChunkedBytes:
             raise self._damaged() from error
         if len(data) != step or not inflater.eof or inflater.unused_data:
             raise self._damaged()
-        with self._lock:
-            self._inflated[piece] = data
-            while len(self._inflated) * step > max(self._cache_bytes, step):
-                self._inflated.popitem(last=False)
         return data
 
     def _damaged(self) -> CorruptArchiveError:

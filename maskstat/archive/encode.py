@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import zlib
 
-__all__ = ["encode_chunk"]
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Encoder", "encode_chunk"]
 
 _HUFFMAN = (1, zlib.Z_HUFFMAN_ONLY)
 _RUNS = (1, zlib.Z_RLE)
@@ -48,6 +51,30 @@ def encode_chunk(data: bytes | bytearray | memoryview) -> bytes | None:
     way = _MATCHES if len(view) < _SAMPLE // _SLICES else _best_way(_sample(view))
     packed = None if way is None else _deflate(view, way)
     return packed if packed is not None and len(packed) <= _WORTH * len(view) else None
+
+
+class Encoder:
+    """Encodes the chunks of one dataset, one like the last without doing it again.
+
+    Of a dense row all chunks are alike. Safe to use from several threads.
+
+    Examples
+    --------
+    >>> encoder = Encoder()
+    >>> encoder(bytes(100_000)) is encoder(bytes(100_000))
+    True
+    """
+
+    def __init__(self) -> None:
+        self._last: tuple[NDArray[np.uint8], bytes | None] = (np.empty(0, np.uint8), None)
+
+    def __call__(self, data: bytes | bytearray | memoryview) -> bytes | None:
+        """Return what `encode_chunk` returns; the data may not change afterwards."""
+        (same, packed), octets = self._last, np.frombuffer(data, np.uint8)
+        if not np.array_equal(octets, same):
+            packed = encode_chunk(data)
+            self._last = octets, packed
+        return packed
 
 
 def _best_way(sample: bytes | memoryview) -> tuple[int, int] | None:

@@ -7,6 +7,8 @@ pass of its own first. No row is checked twice.
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Iterator
 from hashlib import sha256
 from threading import RLock
 from typing import TYPE_CHECKING, NamedTuple
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 __all__ = ["FileMasks", "RowCheck", "RowPass", "padding"]
 
 _LITTLE = np.dtype("<u8")
+_STREAMS = 4
+"""Of one run; more rows at once are read without threads of their own."""
 _ONES = np.uint64(0xFFFF_FFFF_FFFF_FFFF)
 
 
@@ -93,6 +97,28 @@ class RowPass:
         return RowCheck(self._hash.digest(), self._kept, self._stray)
 
 
+class _Stream:
+    """The first pass over a long row: its words are checked, then handed out, in order."""
+
+    def __init__(self, parts: Iterator[WordArray], check: RowPass) -> None:
+        self._parts = parts
+        self._held: deque[tuple[int, WordArray]] = deque()
+        self.check = check
+
+    def words(self, start: int, stop: int) -> WordArray | None:
+        """Return the words from `start` to `stop`, or nothing if they went by already."""
+        if start < (self._held[0][0] if self._held else self.check.done):
+            return None
+        while self.check.done < stop:
+            part = next(self._parts)
+            self._held.append((self.check.done, part))
+            self.check.add(part)
+        while self._held[0][0] + self._held[0][1].size <= start:
+            self._held.popleft()
+        found = [part[max(0, start - at) : stop - at] for at, part in self._held if at < stop]
+        return found[0] if len(found) == 1 else np.concatenate(found)
+
+
 class FileMasks:
     """Packed masks in an archive.
 
@@ -124,7 +150,7 @@ class FileMasks:
         self._kept = kept
         self._label = label
         self._checked = np.zeros(digests.shape[0], np.bool_)
-        self._passes: dict[int, RowPass] = {}
+        self._streams: dict[int, _Stream] = {}
         self._lock = RLock()
         self._tails = padding(layout)
 
@@ -152,7 +178,7 @@ class FileMasks:
             if self._checked[row]:
                 return self._read(row, start, stop)
             if 8 * self.n_words <= spec.ROW_IN_MEMORY:
-                words = self._read(row, 0, self.n_words)
+                words = self._whole(row)
                 check = RowPass(self._layout, self._tails)
                 check.add(words)
                 self._finish(row, check)
@@ -239,8 +265,26 @@ class FileMasks:
         octets = self._values.read(base + 8 * start, base + 8 * stop)
         return octets.view(_LITTLE).astype(np.uint64, copy=False)
 
+    def _whole(self, row: int) -> WordArray:
+        if n_threads(8 * self.n_words) < 2:
+            return self._read(row, 0, self.n_words)
+        words, done = np.empty(self.n_words, np.uint64), 0
+        for part in self._in_turn(row):
+            words[done : done + part.size] = part
+            done += part.size
+        return words
+
+    def _in_turn(self, row: int) -> Iterator[WordArray]:
+        """Yield a row's words from first to last, the next ones read meanwhile."""
+        step, threads = self._tiling()
+        if len(self._streams) >= _STREAMS:
+            threads = 1
+        parts = in_order(
+            lambda tile: self._read(row, *tile), tiles(self.n_words, step), threads=threads
+        )
+        return (words for _, words in parts)
+
     def _finish(self, row: int, check: RowPass) -> None:
-        self._passes.pop(row, None)
         problem = self.problem(row, check.result())
         if problem is not None:
             raise problem
@@ -248,18 +292,18 @@ class FileMasks:
 
     def _stream(self, row: int, start: int, stop: int) -> WordArray:
         """Read a part of a long row on the way of its first pass, or after a pass of its own."""
-        check = self._passes.get(row)
-        if check is None and start == 0:
-            check = self._passes[row] = RowPass(self._layout, self._tails)
-        if check is None or start > check.done:
+        stream = self._streams.pop(row, None)
+        if stream is None and start == 0:
+            stream = _Stream(self._in_turn(row), RowPass(self._layout, self._tails))
+        if stream is None or start > stream.check.done:
             whole = RowPass(self._layout, self._tails)
-            for tile in tiles(self.n_words):
-                whole.add(self._read(row, *tile))
+            for part in self._in_turn(row):
+                whole.add(part)
             self._finish(row, whole)
             return self._read(row, start, stop)
-        words = self._read(row, start, stop)
-        if stop > check.done:
-            check.add(words[check.done - start :])
-        if check.done == self.n_words:
-            self._finish(row, check)
-        return words
+        words = stream.words(start, stop)
+        if stream.check.done == self.n_words:
+            self._finish(row, stream.check)
+        else:
+            self._streams[row] = stream
+        return self._read(row, start, stop) if words is None else words

@@ -12,9 +12,11 @@ import numpy as np
 import pytest
 
 from maskstat import Mask, Run
-from maskstat.archive import ahead, builder, rows, writer
+from maskstat.archive import ahead, builder, rows, spec, writer
 from maskstat.archive.reader import open_archive
 from maskstat.archive.verify import verify
+from maskstat.bits import tiles
+from maskstat.errors import CorruptArchiveError
 
 THREADS = 3
 
@@ -93,6 +95,48 @@ def test_damage_is_found_at_the_same_rows(monkeypatch: pytest.MonkeyPatch) -> No
     assert sum(not finding.ok for finding in alone) >= 1
     set_threads(monkeypatch, THREADS)
     assert verify(bytes(data)).findings == alone
+
+
+@pytest.mark.parametrize("in_memory", [1000, 1 << 25], ids=["long rows", "short rows"])
+@pytest.mark.parametrize("n_rows", [2, 6])
+def test_rows_read_side_by_side_are_those_written(
+    monkeypatch: pytest.MonkeyPatch, n_rows: int, in_memory: int
+) -> None:
+    run = pruned(tuple(0.3 / (1 + t) for t in range(n_rows)), size=20_000_000)
+    image = writer.to_bytes([run])
+    set_threads(monkeypatch, THREADS)
+    monkeypatch.setattr(spec, "ROW_IN_MEMORY", in_memory)
+    with open_archive(image) as archive:
+        masks = archive.runs["a"].masks
+        for start, stop in tiles(masks.n_words, 40_000):
+            for row in range(masks.n_rows):
+                found = masks.words(row, start, stop)
+                assert np.array_equal(found, run.masks.words(row, start, stop))
+
+
+def test_a_long_row_left_halfway_can_be_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = pruned((0.2,), size=20_000_000)
+    image = writer.to_bytes([run])
+    set_threads(monkeypatch, THREADS)
+    monkeypatch.setattr(spec, "ROW_IN_MEMORY", 1000)
+    with open_archive(image) as archive:
+        masks = archive.runs["a"].masks
+        for start, stop in [(0, 60_000), (30_000, 90_000), (0, 10), (90_000, masks.n_words)] * 2:
+            assert np.array_equal(masks.words(1, start, stop), run.masks.words(1, start, stop))
+
+
+def test_damage_behind_what_was_read_ahead_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = bytearray(writer.to_bytes([pruned((0.5,), size=20_000_000)]))
+    data[len(data) - 500_000] ^= 1
+    set_threads(monkeypatch, THREADS)
+    monkeypatch.setattr(spec, "ROW_IN_MEMORY", 1000)
+    with open_archive(bytes(data)) as archive:
+        masks = archive.runs["a"].masks
+        masks.words(1, 0, 100)
+        for _ in range(2):
+            with pytest.raises(CorruptArchiveError) as caught:
+                masks.words(1, 100, masks.n_words)
+            assert caught.value.code == "corrupt-digest"
 
 
 def test_small_work_and_one_core_take_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:

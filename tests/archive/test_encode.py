@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from maskstat import archive
 from maskstat.archive import spec
-from maskstat.archive.encode import encode_chunk
+from maskstat.archive.encode import Encoder, encode_chunk
 from maskstat.archive.pieces import Pieces, array_chunk, mask_chunk
 from maskstat.bits import Words
 from maskstat.mask import Layout, Mask
@@ -71,6 +71,12 @@ def test_every_chunk_comes_back(data: bytes) -> None:
     packed = encode_chunk(data)
     if packed is not None:
         assert zlib.decompress(packed) == data
+
+
+@given(st.lists(st.sampled_from([bytes(5000), b"\xff" * 5000, bytes(range(250)) * 20, b"", b"a"])))
+def test_an_encoder_that_remembers_gives_what_it_gives_without(chunks: list[bytes]) -> None:
+    encoder = Encoder()
+    assert [encoder(chunk) for chunk in chunks] == [encode_chunk(chunk) for chunk in chunks]
 
 
 SHAPES = st.lists(st.integers(1, 12), min_size=1, max_size=4)

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from maskstat import archive
-from maskstat.archive import builder, run_parts
+from maskstat.archive import encode, run_parts
 from maskstat.bits import Words, layer_counts, pack
 from maskstat.errors import InputError
 from maskstat.mask import Layout, Mask
@@ -168,7 +168,7 @@ def test_the_clock_is_in_no_digest_and_the_rest_is(run: Run) -> None:
 
 def test_digests_do_not_depend_on_filters(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     packed = archive.to_bytes([run])
-    monkeypatch.setattr(builder, "encode_chunk", lambda data: None)
+    monkeypatch.setattr(encode, "encode_chunk", lambda data: None)
     plain = archive.to_bytes([run])
     assert plain != packed
     digests = [archive.open_archive(image).content_digest for image in (packed, plain)]
