@@ -141,11 +141,20 @@ class Probe:
 
     @cached_property
     def files(self) -> tuple[str, ...]:
-        """The files in a folder as sorted relative paths with ``/``; empty for a file.
+        """The files in a folder as sorted relative paths with ``/``; empty for a file."""
+        return self._walked[0]
 
-        Folders that are links are not entered.
-        """
-        return tuple(sorted(_walk(self.path, self.place))) if self.source is None else ()
+    @property
+    def not_entered(self) -> tuple[str, ...]:
+        """The folders in it whose files are not looked for: links, and those that lie too deep."""
+        return self._walked[1]
+
+    @cached_property
+    def _walked(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        if self.source is not None:
+            return (), ()
+        files, left = _walk(self.path, self.place)
+        return tuple(sorted(files)), tuple(sorted(left))
 
     def file(self, relative: str) -> Probe:
         """Look at one of `files`; the same object each time."""
@@ -259,19 +268,24 @@ def _is_sharded(folder: str) -> bool:
     return _INDEX in names or sum(name.endswith(".safetensors") for name in names) == 1
 
 
-def _walk(folder: str, place: str) -> list[str]:
+def _walk(folder: str, place: str) -> tuple[list[str], list[str]]:
+    """Return the files in a folder, and the folders that are not entered, with ``/`` at the end."""
     found: list[str] = []
+    left: list[str] = []
     for here, folders, files in os.walk(folder):
         relative = os.path.relpath(here, folder)
         parts = [] if relative == "." else relative.split(os.sep)
-        if len(parts) >= _DEPTH:
-            folders.clear()
         found += ["/".join([*parts, name]) for name in files]
-        if len(found) > _FILES:
+        deep = len(parts) >= _DEPTH
+        out = [name for name in folders if deep or os.path.islink(os.path.join(here, name))]
+        left += ["/".join([*parts, name, ""]) for name in out]
+        if deep:
+            folders.clear()
+        if len(found) + len(left) > _FILES:
             raise InputError(
                 f"there are more than {_FILES:,} files in it",
                 code="too-many-files",
                 place=place,
                 hint="name the folder that holds the masks",
             )
-    return found
+    return found, left

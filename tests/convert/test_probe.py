@@ -123,7 +123,27 @@ def test_files_of_a_folder(tmp_path):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     (tmp_path / "a" / "loop").symlink_to(tmp_path)
-    assert Probe(tmp_path).files == ("a/b/c.txt", "a/x.npy", "b.npy")
+    deepest = tmp_path.joinpath(*["1"] * 40)
+    deepest.mkdir(parents=True)
+    (deepest / "deep.npy").touch()
+    probe = Probe(tmp_path)
+    assert probe.files == ("a/b/c.txt", "a/x.npy", "b.npy")
+    assert [name for name in probe.not_entered if name.startswith("a")] == ["a/loop/"]
+    (deep,) = (name for name in probe.not_entered if name.startswith("1/"))
+    assert ("1/" * 40).startswith(deep)
+
+
+def test_arrays_and_folders_that_are_not_read_are_listed(tmp_path):
+    np.save(tmp_path / "one.npy", np.ones((2, 3), np.uint8))
+    (tmp_path / "deeper").mkdir()
+    np.save(tmp_path / "deeper" / "two.npy", np.ones((2, 3), np.uint8))
+    (tmp_path / "elsewhere").symlink_to(tmp_path / "deeper")
+    found = detect(Probe(tmp_path)).read(Probe(tmp_path), ReadOptions())
+    assert found.unmatched == ("deeper/two", "elsewhere/")
+    (tmp_path / "masks").mkdir()
+    np.save(tmp_path / "masks" / "fc.npy", np.ones((2, 3), np.uint8))
+    found = detect(Probe(tmp_path)).read(Probe(tmp_path), ReadOptions())
+    assert found.unmatched == ("deeper/two", "one", "elsewhere/")
 
 
 def test_a_stream_over_the_bytes():

@@ -6,6 +6,7 @@ channels first. A layer that has weights and no mask was not pruned.
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -41,6 +42,8 @@ def read(probe: Probe, options: ReadOptions) -> Found:
     named = _inside(probe, "masks")
     if not named:
         level, unmatched = level_of(_top(probe), options, probe.place)
+        deeper = [name for name in probe.tensors if "/" in name]
+        unmatched = (*unmatched, *deeper, *probe.not_entered)
         return Found(format="npy-folder", levels=[level], unmatched=unmatched)
     stored = {kind: _inside(probe, kind) for kind in _KINDS}
     level, unmatched = level_of(list(named.values()), options, probe.place)
@@ -55,13 +58,15 @@ def read(probe: Probe, options: ReadOptions) -> Found:
     dense = [TensorMask.from_array(n, np.ones(shapes[n], np.bool_)) for n in unpruned]
     order = [name for name in (shapes or masks) if name in masks or name in unpruned]
     order += [name for name in masks if name not in order]
+    read_here = re.compile(rf"({'|'.join(['masks', *_KINDS])})/[^/]*")
+    elsewhere = [name for name in probe.tensors if not read_here.fullmatch(name)]
     everything = {**masks, **{mask.name: mask for mask in dense}}
     notes = [f"'{name}' has weights and no mask: taken as dense" for name in unpruned]
     return Found(
         format="npy-folder",
         levels=[Level(masks=[everything[name] for name in order], weights=_only(weights, order))],
         order="io" if weights else "oi",
-        unmatched=unmatched,
+        unmatched=(*unmatched, *elsewhere, *probe.not_entered),
         notes=tuple(notes),
     )
 

@@ -68,7 +68,7 @@ def read(probe: Probe, options: ReadOptions) -> Found:
     return Found(
         format="open-lth",
         levels=levels,
-        unmatched=tuple(unmatched),
+        unmatched=(*unmatched, *probe.not_entered),
         notes=tuple(notes),
         method="open_lth",
     )
