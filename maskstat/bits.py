@@ -9,10 +9,16 @@ are int64; ratios are for the callers.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+
+from maskstat.overlap import Intersections, find_cdist, groups, hamming_shared, pays
+from maskstat.segments import segments
+from maskstat.threads import at_once, n_threads
+from maskstat.tiling import PITCH, Tiling, pair_tiling
 
 __all__ = [
     "TILE_WORDS",
@@ -27,6 +33,7 @@ __all__ = [
     "pack",
     "pair_counts",
     "segment_counts",
+    "sliceable",
     "tiles",
     "unpack",
     "word_count",
@@ -40,7 +47,6 @@ WORD_BITS = 64
 TILE_WORDS = 65_536
 """512 KiB a tile: two operands and the counts stay in L2."""
 
-_STACK_WORDS = 1 << 18
 _LITTLE = np.dtype("<u8")
 
 
@@ -68,6 +74,8 @@ class Words:
 
     __slots__ = ("_array",)
 
+    sliceable = True
+
     def __init__(self, array: WordArray) -> None:
         self._array = array
 
@@ -79,6 +87,15 @@ class Words:
     def words(self, start: int, stop: int) -> WordArray:
         """Return a view of words ``start`` to ``stop``."""
         return self._array[start:stop]
+
+
+def sliceable(source: WordSource) -> bool:
+    """Tell whether several threads may read a mask in any order.
+
+    A mask in memory says so by an attribute of this name. Others, files, are read from their
+    first word to their last by one thread.
+    """
+    return bool(getattr(source, "sliceable", False))
 
 
 def word_count(n_bits: int) -> int:
@@ -131,10 +148,10 @@ def unpack(words: WordArray, n_bits: int) -> BoolArray:
     return np.unpackbits(octets, count=n_bits, bitorder="little").view(np.bool_)
 
 
-def tiles(n_words: int, tile_words: int = TILE_WORDS) -> Iterator[tuple[int, int]]:
-    """Cut ``range(n_words)`` into consecutive ``(start, stop)`` ranges of `tile_words`."""
-    for start in range(0, n_words, tile_words):
-        yield start, min(start + tile_words, n_words)
+def tiles(stop: int, tile_words: int = TILE_WORDS, *, start: int = 0) -> Iterator[tuple[int, int]]:
+    """Cut ``range(start, stop)`` into consecutive ``(start, stop)`` ranges of `tile_words`."""
+    for at in range(start, stop, tile_words):
+        yield at, min(at + tile_words, stop)
 
 
 def count(words: WordArray) -> int:
@@ -165,13 +182,8 @@ def segment_counts(words: WordArray, start: int, edges: IntArray, totals: IntArr
     totals : int64 (..., n_layers)
         Added to in place.
     """
-    stop = start + words.shape[-1]
-    counts = np.bitwise_count(words)
-    first = int(np.searchsorted(edges, start, side="right")) - 1
-    last = int(np.searchsorted(edges, stop, side="left"))
-    for layer in range(first, last):
-        lo, hi = max(int(edges[layer]), start) - start, min(int(edges[layer + 1]), stop) - start
-        totals[..., layer] += np.add.reduce(counts[..., lo:hi], axis=-1, dtype=np.uint32)
+    cut = segments(edges, start, start + words.shape[-1])
+    totals[..., cut.layers] += cut.sums(np.bitwise_count(words))
 
 
 def layer_counts(source: WordSource, edges: IntArray) -> IntArray:
@@ -195,7 +207,12 @@ def layer_counts(source: WordSource, edges: IntArray) -> IntArray:
 
 
 def pair_counts(
-    sources: Sequence[WordSource], pairs: Sequence[tuple[int, int]], edges: IntArray
+    sources: Sequence[WordSource],
+    pairs: Sequence[tuple[int, int]],
+    edges: IntArray,
+    *,
+    limit: int | None = None,
+    threads: int | None = None,
 ) -> IntArray:
     """Count, layer by layer, the weights that both masks of each pair keep.
 
@@ -207,10 +224,20 @@ def pair_counts(
         Index pairs into `sources`; pairs that share their first mask are counted together.
     edges : int64 (n_layers + 1,)
         Word offsets of the layers.
+    limit
+        Most bytes of buffers; masks are read again where not all fit at once.
+    threads
+        How many count where the masks are in memory and large; by default as many as there are
+        processor cores, at most four. The counts are the same.
 
     Returns
     -------
     int64 (n_pairs, n_layers)
+
+    Raises
+    ------
+    UsageError
+        The limit is too small.
 
     Examples
     --------
@@ -219,38 +246,76 @@ def pair_counts(
     [[2]]
     """
     totals = np.zeros((len(pairs), edges.size - 1), np.int64)
-    if not pairs:
+    n_words = int(edges[-1])
+    if not len(pairs) or not n_words:
         return totals
-    used = sorted({index for pair in pairs for index in pair})
-    row_of = {index: row for row, index in enumerate(used)}
-    groups = _group_by_first([(row_of[a], row_of[b]) for a, b in pairs])
-    n_words = sources[used[0]].n_words
-    tile_words = max(1024, min(TILE_WORDS, _STACK_WORDS // len(used)))
-    for start, stop in tiles(n_words, tile_words):
-        rows = [sources[index].words(start, stop) for index in used]
-        if len(pairs) == 1:
-            segment_counts(rows[0] & rows[-1], start, edges, totals[0])
-            continue
-        stack = np.stack(rows)
-        for first, seconds, positions in groups:
-            partial = np.zeros((positions.size, edges.size - 1), np.int64)
-            segment_counts(stack[first] & stack[seconds], start, edges, partial)
-            totals[positions] += partial
+    wanted = np.sort(np.array(pairs, np.int64).reshape(-1, 2), axis=1)
+    used = np.unique(wanted)
+    workers = n_threads(8 * n_words * used.size, asked=threads)
+    if not all(sliceable(sources[index]) for index in used):
+        workers = 1
+    tiling = pair_tiling(used.size, limit=limit, threads=workers)
+    parts = list(tiles(n_words, max(1, -(-n_words // tiling.threads))))
+    if len(pairs) == 1:
+        count = partial(_pair_shared, sources[pairs[0][0]], sources[pairs[0][1]], edges, tiling)
+        totals[0] = np.sum(at_once(count, parts), axis=0)
+        return totals
+    for chosen in _blocks(wanted, used, tiling.masks):
+        rows, local = np.unique(wanted[chosen], return_inverse=True)
+        masks = [sources[row] for row in rows]
+        count = partial(_stack_shared, masks, local.reshape(-1, 2), edges, tiling)
+        totals[chosen] = np.sum(at_once(count, parts), axis=0)
     return totals
 
 
-def _group_by_first(
-    pairs: Sequence[tuple[int, int]],
-) -> list[tuple[int, slice | list[int], NDArray[np.intp]]]:
-    """Gather the partners of each first mask; a run of neighbours becomes a slice (no copy)."""
-    grouped: dict[int, list[tuple[int, int]]] = {}
-    for position, (first, second) in enumerate(pairs):
-        grouped.setdefault(first, []).append((second, position))
-    result: list[tuple[int, slice | list[int], NDArray[np.intp]]] = []
-    for first, members in grouped.items():
-        seconds = [second for second, _ in members]
-        positions = np.array([position for _, position in members], np.intp)
-        lo = seconds[0]
-        contiguous = seconds == list(range(lo, lo + len(seconds)))
-        result.append((first, slice(lo, lo + len(seconds)) if contiguous else seconds, positions))
-    return result
+def _pair_shared(
+    a: WordSource, b: WordSource, edges: IntArray, tiling: Tiling, part: tuple[int, int]
+) -> IntArray:
+    """Count within a range of words what two masks share."""
+    totals = np.zeros(edges.size - 1, np.int64)
+    kernel = Intersections(min(tiling.words, part[1] - part[0]))
+    for start, stop in tiles(part[1], tiling.words, start=part[0]):
+        cut = segments(edges, start, stop)
+        totals[cut.layers] += kernel.shared(a.words(start, stop), b.words(start, stop), cut)
+    return totals
+
+
+def _blocks(wanted: IntArray, used: IntArray, most: int) -> Iterator[NDArray[np.intp]]:
+    """Yield positions of pairs, in ascending order of the pairs, that are over few masks."""
+    order = np.lexsort(wanted.T[::-1])
+    if used.size <= most:
+        yield order
+        return
+    block = np.searchsorted(used, wanted[order]) // (most // 2)
+    for corner in np.unique(block, axis=0):
+        yield order[(block == corner).all(axis=1)]
+
+
+def _stack_shared(
+    masks: Sequence[WordSource],
+    pairs: IntArray,
+    edges: IntArray,
+    tiling: Tiling,
+    part: tuple[int, int],
+) -> IntArray:
+    """Count within a range of words what the masks of every pair share."""
+    totals = np.zeros((len(pairs), edges.size - 1), np.int64)
+    longest = min(tiling.words, part[1] - part[0])
+    partners = max(1, tiling.partners * tiling.words // longest)
+    members = groups(pairs, most=partners)
+    kernel = Intersections(longest * min(partners, len(pairs)))
+    nearly_all = len(masks) > 2 and 4 * len(pairs) > len(masks) * (len(masks) - 1)
+    cdist = find_cdist() if nearly_all else None
+    stack = np.empty((len(masks), longest + PITCH), np.uint64)
+    for start, stop in tiles(part[1], tiling.words, start=part[0]):
+        cut = segments(edges, start, stop)
+        tile = stack[:, : stop - start]
+        for row, mask in zip(tile, masks, strict=True):
+            row[:] = mask.words(start, stop)
+        if cdist is not None and pays(cut):
+            hamming_shared(cdist, tile, pairs, cut, totals)
+            continue
+        for first, seconds, at in members:
+            found = kernel.shared(tile[first], tile[seconds], cut)
+            totals[at : at + len(found), cut.layers] += found
+    return totals

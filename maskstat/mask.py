@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -16,11 +16,13 @@ from maskstat.bits import (
     WordSource,
     layer_counts,
     pack,
+    sliceable,
     tiles,
     unpack,
 )
 from maskstat.errors import InputError, printable
 from maskstat.layout import Layer, Layout, Parameter
+from maskstat.table import Cell, html_table
 
 __all__ = ["Layer", "Layout", "Mask", "Parameter"]
 
@@ -103,6 +105,11 @@ class Mask:
     def n_words(self) -> int:
         """Length in 64-bit words."""
         return self.layout.n_words
+
+    @property
+    def sliceable(self) -> bool:
+        """Whether several threads may read it in any order."""
+        return sliceable(self._source)
 
     def words(self, start: int = 0, stop: int | None = None) -> WordArray:
         """Return the packed words `start` to `stop`, uint64, not to be modified."""
@@ -242,6 +249,37 @@ class Mask:
             (self.words(*tile) & ~other.words(*tile)).any() for tile in tiles(self.n_words)
         )
 
+    def rows(self) -> list[dict[str, Cell]]:
+        """Return one dict a layer, and one for all together, as ``pandas.DataFrame`` takes them.
+
+        Examples
+        --------
+        >>> Mask.from_arrays({"fc": [1, 0]}).rows()[-1]
+        {'layer': 'total', 'shape': None, 'size': 2, 'kept': 1, 'density': 0.5}
+        """
+        layers = [
+            (layer.name, "x".join(map(str, layer.shape)), layer.size, int(kept))
+            for layer, kept in zip(self.layout.layers, self.kept, strict=True)
+        ]
+        return [
+            {"layer": name, "shape": shape, "size": size, "kept": kept, "density": kept / size}
+            for name, shape, size, kept in (
+                *layers,
+                ("total", None, self.layout.size, self.n_kept),
+            )
+        ]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what is kept of each layer, JSON-ready; the mask itself is in `to_arrays`."""
+        return {"label": self.label, "iteration": self.iteration, "rows": self.rows()}
+
+    def _repr_html_(self) -> str:
+        """Show the layers in a notebook."""
+        rows = self.rows()
+        numeric = ("size", "kept", "density")
+        title = repr(self).strip("<>")
+        return html_table(list(rows[0]), rows, n_rows=len(rows), numeric=numeric, caption=title)
+
     def __repr__(self) -> str:
         name = f" '{self.label}'" if self.label else ""
         return (
@@ -259,6 +297,10 @@ class _Stitched(NamedTuple):
     @property
     def n_words(self) -> int:
         return sum(layer.n_words for layer, _ in self.layers)
+
+    @property
+    def sliceable(self) -> bool:
+        return sliceable(self.source)
 
     def words(self, start: int, stop: int) -> WordArray:
         parts: list[WordArray] = []

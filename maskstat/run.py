@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from maskstat.bits import IntArray, WordArray, Words, layer_counts
 from maskstat.errors import InputError, NotFoundError
 from maskstat.mask import Layout, Mask
+from maskstat.table import Cell, html_table, plain
 
 __all__ = [
     "RUN_ID_PATTERN",
@@ -71,6 +72,8 @@ class MaskRows:
 
     __slots__ = ("_array",)
 
+    sliceable = True
+
     def __init__(self, array: WordArray) -> None:
         self._array = array
 
@@ -98,6 +101,10 @@ class _Row(NamedTuple):
     @property
     def n_words(self) -> int:
         return self.rows.n_words
+
+    @property
+    def sliceable(self) -> bool:
+        return bool(getattr(self.rows, "sliceable", False))
 
     def words(self, start: int, stop: int) -> WordArray:
         return self.rows.words(self.row, start, stop)
@@ -320,6 +327,43 @@ class Run:
             )
         row = stored.iterations.index(iteration) if iteration >= 0 else len(stored.iterations) - 1
         return np.asarray(stored.values[row], np.float32)
+
+    def rows(self) -> list[dict[str, Cell]]:
+        """Return one dict an iteration, as ``pandas.DataFrame`` takes them.
+
+        What is kept, and what was measured once an iteration; of what was measured every epoch,
+        see `series`.
+
+        Examples
+        --------
+        >>> run = Run.from_masks("mine", [Mask.from_arrays({"fc": [1, 0, 1, 1]})])
+        >>> run.rows()[1]
+        {'iteration': 1, 'size': 4, 'kept': 3, 'density': 0.75}
+        """
+        size = self.layout.size
+        measured = {name: values for name, values in self.series.items() if values.ndim == 1}
+        return [
+            {
+                "iteration": t,
+                "size": size,
+                "kept": kept,
+                "density": kept / size,
+                **{name: plain(values[t]) for name, values in measured.items() if t < len(values)},
+            }
+            for t, kept in enumerate(self.kept.sum(axis=1).tolist())
+        ]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what the run is and its `rows`, JSON-ready."""
+        names = ("run_id", "status", "model", "dataset", "method", "seed", "replicate")
+        told = {name: getattr(self, name) for name in (*names, "recipe_digest", "digest", "place")}
+        return {**told, "rows": self.rows()}
+
+    def _repr_html_(self) -> str:
+        """Show the iterations in a notebook."""
+        rows = self.rows()
+        title = repr(self).strip("<>")
+        return html_table(list(rows[0]), rows, n_rows=len(rows), numeric=rows[0], caption=title)
 
     def __repr__(self) -> str:
         return (

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from maskstat import bits, votes
 from maskstat.bits import Words
+from maskstat.tiling import LEAST_MEMORY
 
 
 @st.composite
@@ -58,19 +59,55 @@ def test_more_votes_than_masks_is_nobody():
     assert votes.at_least(votes.bit_slices([np.array([7], np.uint64)]), 2).tolist() == [0]
 
 
-def test_histogram_across_tiles(monkeypatch):
-    monkeypatch.setattr(votes, "TILE_WORDS", 2)
-    rng = np.random.default_rng(1)
-    layers = [rng.random((9, size)) < 0.4 for size in (3000, 500)]
-    sizes = np.array([3000, 500])
-    found = votes.vote_histogram(sources_of(layers), edges_of(layers), sizes)
-    expected = [np.bincount(layer.sum(axis=0), minlength=10) for layer in layers]
-    assert found.tolist() == [row.tolist() for row in expected]
+@given(stacks(), st.integers(1, 5), st.integers(1, 4), st.data())
+def test_a_tally_across_tiles_and_threads(layers, tile, threads, data):
+    n = layers[0].shape[0]
+    sizes = np.array([layer.shape[1] for layer in layers])
+    least = data.draw(st.integers(0, n))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(votes, "vote_tiling", lambda *_, **__: (tile, threads))
+        found = votes.tally(sources_of(layers), edges_of(layers), sizes, least=least)
+    counts = [layer.sum(axis=0) for layer in layers]
+    assert found.histogram.tolist() == [np.bincount(c, minlength=n + 1).tolist() for c in counts]
+    ticket = [bits.pack(c >= least) for c in counts] if least else [np.empty(0, np.uint64)]
+    assert found.ticket.tolist() == np.concatenate(ticket).tolist()
 
 
-@pytest.mark.parametrize("n", [1, 2, 3, 7, 8, 31])
+@pytest.mark.parametrize("options", [{}, {"threads": 3}, {"threads": 2, "limit": LEAST_MEMORY}])
+def test_large_masks_are_counted_by_threads_alike(options):
+    n_words = (1 << 25) // 32 + 5
+    rows = np.random.default_rng(4).integers(0, 1 << 64, (4, n_words), np.uint64)
+    edges = np.array([0, 3, n_words])
+    found = votes.tally(
+        [Words(row) for row in rows], edges, 64 * np.diff(edges), least=4, **options
+    )
+    every = rows[0] & rows[1] & rows[2] & rows[3]
+    assert np.array_equal(found.ticket, every)
+    assert found.histogram[:, 4].tolist() == [bits.count(every[:3]), bits.count(every[3:])]
+    n_votes = found.histogram @ np.arange(5)
+    assert n_votes.tolist() == [bits.count(rows[:, :3].ravel()), bits.count(rows[:, 3:].ravel())]
+
+
+@pytest.mark.parametrize("n", [*range(1, 20), 31, 32, 63, 64, 100])
 def test_slices_are_as_few_as_the_count_needs(n):
-    ones = [np.array([1], np.uint64)] * n
-    slices = votes.bit_slices(ones)
+    slices = votes.bit_slices(np.array([1], np.uint64) for _ in range(n))
     assert len(slices) == n.bit_length()
     assert sum(int(s[0]) << i for i, s in enumerate(slices)) == n
+
+
+@given(stacks())
+def test_adding_up_leaves_the_masks_alone(layers):
+    rows = [bits.pack(row) for row in layers[0]]
+    before = [row.copy() for row in rows]
+    votes.bit_slices(rows)
+    assert all(np.array_equal(a, b) for a, b in zip(rows, before, strict=True))
+
+
+def test_many_masks_that_agree_on_little():
+    """Values far apart: most branches of the tree are empty."""
+    rng = np.random.default_rng(6)
+    layer = np.zeros((300, 500), bool)
+    for position, n in enumerate(rng.choice([0, 1, 255, 256, 299, 300], 500)):
+        layer[rng.choice(300, n, replace=False), position] = True
+    found = votes.vote_histogram(sources_of([layer]), edges_of([layer]), np.array([500]))
+    assert found[0].tolist() == np.bincount(layer.sum(axis=0), minlength=301).tolist()

@@ -36,7 +36,8 @@ class ChunkedBytes:
     place
         Named in errors.
     cache_bytes
-        How much of what was decompressed to keep; the last chunk always is.
+        How much of what was decompressed to keep; with 0 the last chunk. Of rows longer than a
+        chunk the last one of each is kept instead, since rows are read side by side.
     """
 
     def __init__(self, source: Source, stored: Stored, place: str, *, cache_bytes: int = 0) -> None:
@@ -109,10 +110,19 @@ class ChunkedBytes:
         with self._lock:
             if len(packed) * _REGULAR < step:
                 self._regular = packed, data
-            self._inflated[piece] = data
-            while len(self._inflated) * step > max(self._cache_bytes, step):
-                self._inflated.popitem(last=False)
+            self._keep(piece, data)
         return data
+
+    def _keep(self, piece: int, data: bytes) -> None:
+        """Keep a chunk for whoever reads on in it, in place of those that are likely done with."""
+        kept, pieces = self._inflated, self._pieces
+        if self._cache_bytes and pieces.cuts_rows:
+            for done in [other for other in kept if pieces.same_row(other, piece)]:
+                del kept[done]
+        else:
+            while kept and (len(kept) + 1) * pieces.step > self._cache_bytes:
+                kept.popitem(last=False)
+        kept[piece] = data
 
     def _unpacked(self, packed: bytes) -> bytes:
         step = self._pieces.step

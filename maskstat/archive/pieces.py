@@ -33,6 +33,8 @@ class Pieces:
 
     Attributes
     ----------
+    cuts_rows
+        Whether rows are longer than a piece.
     number
         How many pieces there are.
     step
@@ -45,12 +47,12 @@ class Pieces:
     [(0, 3), (3, 5), (5, 8), (8, 10)]
     """
 
-    __slots__ = ("_block", "_chunk", "_in_block", "_shape", "number", "step")
+    __slots__ = ("_block", "_chunk", "_in_block", "_shape", "cuts_rows", "number", "step")
 
     def __init__(self, shape: Sequence[int], chunk: Sequence[int], itemsize: int) -> None:
         axis = cut_axis(chunk)
         inner = math.prod(shape[axis + 1 :]) * itemsize
-        self._shape, self._chunk = shape, chunk
+        self._shape, self._chunk, self.cuts_rows = shape, chunk, axis > 0
         # A block is what lies behind one index before the cut axis.
         self._block = shape[axis] * inner
         self._in_block = -(-shape[axis] // chunk[axis])
@@ -67,6 +69,16 @@ class Pieces:
         """Return the piece that holds one flat byte."""
         block, rest = divmod(position, self._block)
         return block * self._in_block + rest // self.step
+
+    def same_row(self, piece: int, other: int) -> bool:
+        """Tell whether two pieces are parts of one row, where rows are longer than a piece.
+
+        Examples
+        --------
+        >>> Pieces((2, 5), (1, 3), 1).same_row(0, 1), Pieces((5, 3), (2, 3), 1).same_row(0, 1)
+        (True, False)
+        """
+        return self.cuts_rows and piece // self._in_block == other // self._in_block
 
     def position(self, piece: int) -> tuple[int, ...]:
         """Return where in the array a piece begins."""

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator, Mapping
 from threading import RLock
 from types import TracebackType
+from typing import Any
 
 from maskstat.archive import digest, layouts, spec
 from maskstat.archive.chunks import ChunkedBytes
@@ -15,6 +16,7 @@ from maskstat.archive.source import HDF5_SIGNATURE, Source, open_source
 from maskstat.errors import ArchiveError, CorruptArchiveError, StorageError
 from maskstat.layout import Layout
 from maskstat.run import Run
+from maskstat.table import Cell, html_table
 
 __all__ = ["Archive", "is_archive", "is_hdf5", "open_archive"]
 
@@ -161,8 +163,48 @@ class Archive:
     ) -> None:
         self.close()
 
+    def rows(self) -> list[dict[str, Cell]]:
+        """Return one dict a run, as ``pandas.DataFrame`` takes them."""
+        return [_row(run) for run in self.runs.values()]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what the archive is and its `rows`, JSON-ready."""
+        return {
+            "path": self.path,
+            "format_version": self.format_version,
+            "writer": self.writer,
+            "content_digest": self.stated_digest,
+            "rows": self.rows(),
+        }
+
+    def _repr_html_(self) -> str:
+        """Show the first runs in a notebook; no others are read."""
+        return html_table(
+            _ROW,
+            map(_row, self.runs.values()),
+            n_rows=len(self.run_ids),
+            numeric=("seed", "replicate", "iterations", "size", "kept", "density"),
+            caption=repr(self).strip("<>"),
+        )
+
     def __repr__(self) -> str:
         return f"<Archive '{self.path}': {len(self.run_ids)} runs, format {self.format_version}>"
+
+
+_ROW = (
+    "run", "model", "dataset", "method", "seed", "replicate", "iterations", "size", "kept",
+    "density", "status",
+)  # fmt: skip
+
+
+def _row(run: Run) -> dict[str, Cell]:
+    """Say of a run what it is, and what it keeps in the end."""
+    mask = run.mask()
+    values = (
+        run.run_id, run.model, run.dataset, run.method, run.seed, run.replicate,
+        run.n_iterations - 1, run.layout.size, mask.n_kept, mask.density, run.status,
+    )  # fmt: skip
+    return dict(zip(_ROW, values, strict=True))
 
 
 class _Runs(Mapping[str, Run]):

@@ -13,6 +13,7 @@ from maskstat.cli.options import (
     group_by_option,
     iteration_option,
     layer_option,
+    memory_options,
     output_option,
     overwrite_option,
     pairs_option,
@@ -99,6 +100,7 @@ __all__ = ["command"]
     show_default=True,
     help="Correction of p for the number of rows tested: column log10_q.",
 )
+@memory_options
 @fail_if_option
 @format_option
 @output_option("Write the rows here.")
@@ -123,6 +125,8 @@ def command(
     draws: int,
     seed: int | None,
     correction: Correction,
+    limit_memory: int | None,
+    threads: int | None,
     fail_if: tuple[str, ...],
     format_: str | None,
     output: str | None,
@@ -136,6 +140,8 @@ def command(
     expected of masks of the same sizes drawn at random, and log10 of the two-sided p. Layers are
     tested by the exact hypergeometric law, totals with every layer's sizes fixed, so that a total
     is never called similar only because both networks keep the same layers dense.
+
+    Exit status: 1 if a --fail-if is met; 3 if layers differ.
 
     \b
     Example:
@@ -164,6 +170,8 @@ def command(
         measures=[name.strip() for name in measures.split(",")] if measures else [],
         correction=correction,
         missing="skip" if common else missing,
+        limit_memory=limit_memory,
+        threads=threads,
     )
     if group_by or band:
         from maskstat.stats.summary import summarize
@@ -176,7 +184,7 @@ def command(
 
 _NOT_MATCHED = (
     "layers", "null", "alternative", "mid_p", "measures", "group_by", "band", "common", "missing",
-    "correction",
+    "correction", "limit_memory", "threads",
 )  # fmt: skip
 
 

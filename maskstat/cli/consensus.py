@@ -11,6 +11,7 @@ from maskstat.cli.options import (
     format_option,
     iteration_option,
     layer_option,
+    memory_options,
     output_option,
     overwrite_option,
     quiet_option,
@@ -43,6 +44,7 @@ SELDOM = ("masks", "normalized", "omnibus_df", "omnibus_log10_p")
 @iteration_option
 @layer_option
 @select_option
+@memory_options
 @fail_if_option
 @format_option
 @output_option("Write the consensus ticket here, as an archive.")
@@ -56,6 +58,8 @@ def command(
     iteration: str,
     layers: tuple[str, ...],
     select: str | None,
+    limit_memory: int | None,
+    threads: int | None,
     fail_if: tuple[str, ...],
     format_: str | None,
     output: str | None,
@@ -81,6 +85,8 @@ def command(
         iteration=iteration,
         layers=layers,
         baseline=baseline,
+        limit_memory=limit_memory,
+        threads=threads,
     )
     to_stdout = output == "-"
     with gated(result, fail_if):

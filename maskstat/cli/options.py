@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -16,6 +17,7 @@ __all__ = [
     "group_by_option",
     "iteration_option",
     "layer_option",
+    "memory_options",
     "output_option",
     "overwrite_option",
     "pairs_option",
@@ -143,6 +145,43 @@ fail_if_option: Decorator[Any] = click.option(
     metavar="'[LAYER:]COLUMN OP NUMBER'",
     help="End with status 1 if any row meets this, e.g. 'total:jaccard < 0.9'. Repeatable.",
 )
+
+
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kMGT]?)(i?)B?", re.IGNORECASE)
+
+
+def _bytes(ctx: click.Context, param: click.Parameter, value: str | None) -> int | None:
+    """Take 500M, 1.5G or 2GiB as bytes."""
+    if value is None:
+        return None
+    match = _SIZE.fullmatch(value.strip())
+    if match is None:
+        raise click.BadParameter(f"'{value}' is no size; write 500M, 1.5G or 2GiB", ctx, param)
+    number, prefix, binary = match.groups()
+    power = " KMGT".index(prefix.upper() or " ")
+    return int(float(number) * (1024 if binary else 1000) ** power)
+
+
+def memory_options(command: F) -> F:
+    """``--limit-memory``, ``--threads``: what counting may use."""
+    for option in (
+        click.option(
+            "--threads",
+            type=click.IntRange(min=1),
+            metavar="N",
+            help="How many count at once where masks are in memory and large; the result is the "
+            "same. [default: processor cores, at most 4]",
+        ),
+        click.option(
+            "--limit-memory",
+            metavar="SIZE",
+            callback=_bytes,
+            help="Most memory for the buffers of the count, e.g. 500M or 2G; with many large "
+            "masks it then takes longer. [default: 256MiB]",
+        ),
+    ):
+        command = option(command)
+    return command
 
 
 def foreign_options(command: F) -> F:

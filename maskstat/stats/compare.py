@@ -85,6 +85,8 @@ def compare(
     correction: Correction = "bh",
     measures: Sequence[str] = (),
     missing: Missing = "error",
+    limit_memory: int | None = None,
+    threads: int | None = None,
 ) -> Table:
     """Compare masks pair by pair, layer by layer and in total.
 
@@ -115,6 +117,11 @@ def compare(
     missing
         A layer that not all inputs have, in one shape, is an ``error``, left out (``skip``), or
         taken as ``dense`` where it is missing.
+    limit_memory
+        Most bytes of the buffers in which pairs are counted; by default 256 MiB.
+    threads
+        How many count at once where masks are in memory and large; by default as many as there
+        are processor cores, at most four. The result is the same.
 
     Returns
     -------
@@ -154,7 +161,9 @@ def compare(
             consequence="a comparison takes two or more",
             hint="maskstat compare a.h5 b.h5, or a.h5@3 a.h5@7",
         )
-    counts = count_pairs(chosen, parse_pairs(pairs, len(chosen)))
+    counts = count_pairs(
+        chosen, parse_pairs(pairs, len(chosen)), limit_memory=limit_memory, threads=threads
+    )
     profiles = _profiles(counts)
     chance = chance_under(counts, null, profiles, alternative=alternative, mid_p=mid_p)
     data = _columns(counts, chance, profiles, correction)

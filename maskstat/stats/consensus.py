@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from maskstat.bits import Words, tiles
+from maskstat.bits import Words
 from maskstat.errors import UsageError
 from maskstat.mask import Mask
 from maskstat.run import Run
@@ -21,7 +21,7 @@ from maskstat.stats.vote_bins import (
     vote_bins,
 )
 from maskstat.table import Cell, Columns, Table
-from maskstat.votes import TILE_WORDS, at_least, bit_slices, vote_counts, vote_histogram
+from maskstat.votes import tally, vote_counts
 
 __all__ = ["Consensus", "consensus", "least_votes"]
 
@@ -115,6 +115,8 @@ def consensus(
     iteration: str | int = "last",
     layers: Sequence[str] = (),
     baseline: str = "exact",
+    limit_memory: int | None = None,
+    threads: int | None = None,
 ) -> Consensus:
     """Count votes over masks and make the consensus ticket.
 
@@ -134,6 +136,12 @@ def consensus(
     baseline
         ``exact``, or ``grosse2020``: beside the exact numbers those of Grosse & Backes (2020),
         Appendix B, as printed and repaired, with a note on what of them can be used.
+    limit_memory
+        Most bytes of the buffers in which votes are counted; by default 256 MiB. The ticket comes
+        on top.
+    threads
+        How many count at once where masks are in memory and large; by default as many as there
+        are processor cores, at most four. The result is the same.
 
     Returns
     -------
@@ -172,10 +180,12 @@ def consensus(
     masks = [next(iter(one.masks.values())) for one in chosen]
     least = _least(len(masks), threshold, at_least_votes)
     layout = masks[0].layout
-    histogram = vote_histogram(masks, layout.edges, layout.sizes)
+    votes = tally(
+        masks, layout.edges, layout.sizes, least=least, limit=limit_memory, threads=threads
+    )
     kept = np.stack([mask.kept for mask in masks])
     columns: Columns = CONSENSUS_COLUMNS
-    data = vote_bins(histogram, layout, kept, least)
+    data = vote_bins(votes.histogram, layout, kept, least)
     if _dependent(chosen):
         unknown: list[Cell] = [None] * len(data["layer"])
         data |= dict.fromkeys(("z", "log10_p", "omnibus_df", "omnibus_log10_p"), unknown)
@@ -197,7 +207,7 @@ def consensus(
         inputs=[one.record() for one in chosen],
         parameters={"at_least": least, "masks": len(masks), "baseline": baseline},
         least=least,
-        ticket=_ticket(masks, least),
+        ticket=Mask(layout, Words(votes.ticket), label="consensus", iteration=1),
         comparands=chosen,
     )
 
@@ -239,17 +249,6 @@ def _dependent(chosen: Sequence[Comparand]) -> bool:
     runs = [one.run for one in chosen if one.run is not None]
     keys = [run.digest or id(run) for run in runs]
     return len(set(keys)) < len(keys)
-
-
-def _ticket(masks: Sequence[Mask], least: int) -> Mask:
-    layout = masks[0].layout
-    words = np.concatenate(
-        [
-            at_least(bit_slices([mask.words(*tile) for mask in masks]), least)
-            for tile in tiles(layout.n_words, TILE_WORDS)
-        ]
-    )
-    return Mask(layout, Words(words), label="consensus", iteration=1)
 
 
 def _all_votes(masks: Sequence[Mask]) -> np.ndarray:

@@ -292,8 +292,14 @@ class PairCounts(NamedTuple):
         return first is second or bool(first.digest and first.digest == second.digest)
 
 
-def count_pairs(inputs: Sequence[Comparand], pairs: Sequence[tuple[int, int]]) -> PairCounts:
-    """Count what the masks of each pair of inputs share, reading every mask once.
+def count_pairs(
+    inputs: Sequence[Comparand],
+    pairs: Sequence[tuple[int, int]],
+    *,
+    limit_memory: int | None = None,
+    threads: int | None = None,
+) -> PairCounts:
+    """Count what the masks of each pair of inputs share.
 
     Parameters
     ----------
@@ -302,10 +308,19 @@ def count_pairs(inputs: Sequence[Comparand], pairs: Sequence[tuple[int, int]]) -
     pairs
         Positions in `inputs`. Two inputs are compared at every iteration that both have; inputs
         with one mask each are compared whatever their iterations.
+    limit_memory
+        Most bytes of buffers; where not all masks fit at once, they are read again.
+    threads
+        How many count at once; see `maskstat.bits.pair_counts`.
 
     Returns
     -------
     PairCounts
+
+    Raises
+    ------
+    UsageError
+        The limit is too small.
     """
     masks = [(i, t, mask) for i, one in enumerate(inputs) for t, mask in one.masks.items()]
     masks.sort(key=lambda entry: _order(entry[1]))  # masks that meet become neighbours
@@ -328,7 +343,13 @@ def count_pairs(inputs: Sequence[Comparand], pairs: Sequence[tuple[int, int]]) -
         sizes=layout.sizes,
         kept_a=kept[mask_a],
         kept_b=kept[mask_b],
-        shared=pair_counts([mask for _, _, mask in masks], wanted, layout.edges),
+        shared=pair_counts(
+            [mask for _, _, mask in masks],
+            wanted,
+            layout.edges,
+            limit=limit_memory,
+            threads=threads,
+        ),
         masks=[mask for _, _, mask in masks],
         mask_a=mask_a,
         mask_b=mask_b,
