@@ -3,15 +3,30 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
-__all__ = ["Cell", "Column", "Columns", "Table", "json_schema"]
+from maskstat.errors import printable
+
+__all__ = [
+    "Cell",
+    "Column",
+    "Columns",
+    "Table",
+    "html_table",
+    "json_schema",
+    "plain",
+    "readable",
+]
 
 Cell: TypeAlias = str | int | float | bool | None
+
+_SHOWN = 60
+"""Rows that a notebook shows."""
 
 _JSON_TYPES = {"text": "string", "integer": "integer", "number": "number", "flag": "boolean"}
 
@@ -65,7 +80,7 @@ class Table:
     def __iter__(self) -> Iterator[dict[str, Cell]]:
         names = list(self.data)
         for values in zip(*self.data.values(), strict=True):
-            yield dict(zip(names, map(_plain, values), strict=True))
+            yield dict(zip(names, map(plain, values), strict=True))
 
     def rows(self) -> list[dict[str, Cell]]:
         """Return one dict a row, with Python scalars and None where there is no value."""
@@ -73,7 +88,7 @@ class Table:
 
     def column(self, name: str) -> list[Cell]:
         """Return one column's values."""
-        return [_plain(value) for value in self.data[name]]
+        return [plain(value) for value in self.data[name]]
 
     def where(self, **conditions: Cell) -> list[dict[str, Cell]]:
         """Return the rows whose columns equal the given values."""
@@ -93,33 +108,90 @@ class Table:
 
     def _repr_html_(self) -> str:
         """Show the first rows in a notebook."""
-        from html import escape
-
-        shown = 60
-        head = "".join(f"<th>{escape(name)}</th>" for name in self.data)
-        body = "".join(
-            "<tr>"
-            + "".join(f"<td>{escape(_short(value))}</td>" for value in row.values())
-            + "</tr>"
-            for _, row in zip(range(shown), self, strict=False)
-        )
-        more = f"<p>{len(self) - shown} more rows</p>" if len(self) > shown else ""
-        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{more}"
+        numeric = {name for name, c in self.columns.items() if c.kind in ("integer", "number")}
+        return html_table(list(self.data), iter(self), n_rows=len(self), numeric=numeric)
 
 
-def _plain(value: Any) -> Cell:
-    """NumPy scalars to Python's; what is not finite does not exist."""
+def html_table(
+    names: Sequence[str],
+    rows: Iterable[Mapping[str, Cell]],
+    *,
+    n_rows: int,
+    numeric: Collection[str] = (),
+    caption: str = "",
+) -> str:
+    """Lay rows out as HTML, as a notebook shows them; of many, the first 60.
+
+    Parameters
+    ----------
+    names
+        The columns, in order.
+    rows
+        No more than are shown are taken.
+    n_rows
+        How many there are.
+    numeric
+        Columns that are aligned to the right.
+    caption
+        Above the table.
+
+    Examples
+    --------
+    >>> html_table(["n"], [{"n": 1234}], n_rows=1)
+    '<table><thead><tr><th>n</th></tr></thead><tbody><tr><td>1,234</td></tr></tbody></table>'
+    """
+    style = {name: ' style="text-align: right"' if name in numeric else "" for name in names}
+    head = "".join(f"<th{style[name]}>{_escaped(name)}</th>" for name in names)
+    body = "".join(
+        "<tr>"
+        + "".join(f"<td{style[name]}>{_escaped(readable(row[name]))}</td>" for name in names)
+        + "</tr>"
+        for row in islice(rows, _SHOWN)
+    )
+    above = f"<caption>{_escaped(caption)}</caption>" if caption else ""
+    more = f"<p>{n_rows - _SHOWN:,} more rows</p>" if n_rows > _SHOWN else ""
+    return f"<table>{above}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{more}"
+
+
+def readable(value: Cell) -> str:
+    """Write a value as people read it: digits grouped, numbers rounded, a dash where none exists.
+
+    Examples
+    --------
+    >>> [readable(value) for value in (None, True, 12345, 0.123456, 1e-9)]
+    ['-', 'yes', '12,345', '0.1235', '1e-09']
+    """
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return _readable_float(value) if isinstance(value, float) else printable(value)
+
+
+def _readable_float(value: float) -> str:
+    size = abs(value)
+    if value == 0:
+        return "0"
+    if size < 1e-4 or size >= 1e7:
+        return f"{value:.3g}"
+    return f"{value:,.1f}" if size >= 1000 else f"{value:.4g}"
+
+
+def _escaped(text: str) -> str:
+    from html import escape
+
+    return escape(printable(text))
+
+
+def plain(value: Any) -> Cell:
+    """Turn NumPy scalars to Python's; what is not finite does not exist."""
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value  # type: ignore[no-any-return]
-
-
-def _short(value: Cell) -> str:
-    if value is None:
-        return ""
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def json_schema(schema: str, columns: Columns) -> dict[str, Any]:

@@ -19,7 +19,7 @@ PANEL_CHARACTERS = 25
 _MOST_PANELS = 200
 
 # Inches. A page of four columns is as wide as two columns of a paper.
-_LEFT, _RIGHT, _TOP = 0.64, 0.08, 0.27
+_LEFT, _RIGHT, _TOP = 0.64, 0.18, 0.27
 _WIDTH, _HEIGHT = 1.48, 1.25
 _GAP, _TITLE = 0.12, 0.34
 _LINE, _TICK_LINE = 0.15, 0.12

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,11 +14,23 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-__all__ = ["COLOURS", "Axes", "Figure", "Format", "new_figure", "save", "style", "styled"]
+__all__ = [
+    "COLOURS",
+    "Axes",
+    "Drawing",
+    "Figure",
+    "Format",
+    "new_figure",
+    "save",
+    "style",
+    "styled",
+]
 
 Format: TypeAlias = Literal["png", "svg", "pdf"]
 
 P = ParamSpec("P")
+
+_SCREEN_DPI = 144
 
 COLOURS = {
     "black": "#000000",
@@ -102,7 +115,18 @@ def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
     return drawn
 
 
-def new_figure(width: float, height: float) -> Figure:
+class Drawing(Figure):
+    """A figure that notebooks show by themselves, without pyplot and its open windows."""
+
+    def _repr_png_(self) -> bytes:
+        """Draw what a notebook shows."""
+        stream = io.BytesIO()
+        with style():
+            self.savefig(stream, format="png", dpi=_SCREEN_DPI, metadata=_METADATA["png"])
+        return stream.getvalue()
+
+
+def new_figure(width: float, height: float) -> Drawing:
     """Return an empty figure that belongs to no window.
 
     Parameters
@@ -112,9 +136,9 @@ def new_figure(width: float, height: float) -> Figure:
 
     Returns
     -------
-    Figure
+    Drawing
     """
-    figure = Figure(figsize=(width, height))
+    figure = Drawing(figsize=(width, height))
     FigureCanvasAgg(figure)
     return figure
 

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from maskstat.errors import UsageError, printable
-from maskstat.prune.recipe import Recipe, key_of, read_toml
+from maskstat.prune.recipe import Recipe, key_of
+from maskstat.prune.recipe_files import read_toml
 
 __all__ = ["Grid"]
 

@@ -25,7 +25,7 @@ class Progress(Protocol):
     def epoch(
         self, *, iteration: int, epoch: int, train_loss: float, validation_loss: float
     ) -> None:
-        """Report one trained epoch, counted from 1."""
+        """Report one trained epoch, counted from 1; NaN for a loss that was not measured."""
         ...
 
     def iteration(

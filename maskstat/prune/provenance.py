@@ -16,7 +16,9 @@ import maskstat
 from maskstat.errors import UsageError
 from maskstat.prune.data.dataset import Dataset
 from maskstat.prune.data.parts import Split
-from maskstat.prune.methods import method_source
+from maskstat.prune.data.registry import DATASETS
+from maskstat.prune.imports import is_path, origin_of
+from maskstat.prune.methods import method_origin
 from maskstat.prune.network import Network, State
 from maskstat.prune.recipe import Recipe
 from maskstat.prune.session import THREADS
@@ -77,17 +79,24 @@ def provenance(
             "mean": list(split.preprocessing.mean),
             "std": list(split.preprocessing.std),
             "notes": list(dataset.notes),
+            **_code(recipe.dataset),
         },
-        "method": {"name": recipe.method, "source": method_source(recipe.method)},
+        "method": method_origin(recipe.method),
         "model": {
             "name": recipe.model,
             "weights": network.layout.size,
             "others": network.layout.n_others,
             "unpruned": list(network.unpruned),
             "initial_digest": initial.digest,
+            **_code(recipe.model),
         },
         "warnings": list(warnings),
     }
+
+
+def _code(name: str) -> dict[str, Any]:
+    """Say which code of anybody's made a model or a data set."""
+    return {"code": origin_of(name)} if is_path(name) and name not in DATASETS else {}
 
 
 @dataclass(slots=True)

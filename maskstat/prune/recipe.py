@@ -9,14 +9,14 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from math import inf
 from pathlib import Path
 from typing import Any, Self
 
-from maskstat.errors import InputError, NotFoundError, UsageError, closest, printable
+from maskstat.errors import UsageError, closest, printable
+from maskstat.prune.recipe_files import read_toml
 from maskstat.prune.settings import (
     Setting,
     bad_value,
@@ -28,7 +28,7 @@ from maskstat.prune.settings import (
 )
 from maskstat.prune.streams import EPOCH_STREAMS, STREAMS, Streams
 
-__all__ = ["Recipe", "key_of", "read_toml"]
+__all__ = ["SETTINGS", "Recipe", "key_of", "parsed"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +50,8 @@ class Recipe:
     normalize : [data.normalize]
         Whether images are normalized by the training part's mean and standard deviation.
     validation : [data.validation]
-        Share of the training images that is held out.
+        Share of the training images that is held out; with 0 none is, and what is measured on
+        them stays empty.
     method : [prune.method]
         Pruning method.
     criterion : [prune.criterion]
@@ -110,7 +111,7 @@ class Recipe:
     augment: tuple[str, ...] = setting("data.augment", (), "'flip', 'crop'", is_augment)
     normalize: bool = setting("data.normalize", True)
     validation: float = setting(
-        "data.validation", 0.2, "a number between 0 and 1", lambda x: 0 < x < 1
+        "data.validation", 0.2, "a number from 0 to below 1", lambda x: 0 <= x < 1
     )
     method: str = setting("prune.method", "global-unstructured", "a name", bool)
     criterion: str = setting("prune.criterion", "large-final", "a name", bool)
@@ -163,7 +164,7 @@ class Recipe:
     save_outputs: bool = setting("save.outputs", False)
 
     def __post_init__(self) -> None:
-        for name, kind in _SETTINGS.items():
+        for name, kind in SETTINGS.items():
             object.__setattr__(self, name, kind.checked(getattr(self, name)))
         for stream in self.vary:
             if stream not in STREAMS:
@@ -250,20 +251,7 @@ class Recipe:
         >>> Recipe().with_settings(["train.lr=0.01", "random.vary=order"]).lr
         0.01
         """
-        changes: dict[str, Any] = {}
-        for given in settings:
-            key, separator, text = given.partition("=")
-            if not separator:
-                raise UsageError(
-                    f"'{printable(given)}' is not NAME=VALUE",
-                    code="bad-setting",
-                    place="--set",
-                    hint="--set train.lr=0.1",
-                )
-            key = key.strip()
-            name = _name_of(key, "--set")
-            changes[name] = _SETTINGS[name].parsed(text.strip())
-        return replace(self, **changes)
+        return replace(self, **parsed(settings))
 
     def with_values(self, values: Mapping[str, Any]) -> Self:
         """Change settings by their dotted names.
@@ -284,14 +272,14 @@ class Recipe:
             A name that is not a setting's, or a value that cannot be used.
         """
         for name in changes:
-            if name not in _SETTINGS:
-                raise _unknown(name, _SETTINGS, "prune")
+            if name not in SETTINGS:
+                raise _unknown(name, SETTINGS, "prune")
         return replace(self, **changes)
 
     @property
     def settings(self) -> dict[str, Any]:
         """Every setting by its dotted name."""
-        return {kind.key: getattr(self, name) for name, kind in _SETTINGS.items()}
+        return {kind.key: getattr(self, name) for name, kind in SETTINGS.items()}
 
     def to_dict(self) -> dict[str, Any]:
         """Return every setting in nested tables, JSON-ready, as `from_mapping` takes them."""
@@ -332,33 +320,38 @@ class Recipe:
         return stem.lstrip("._-")[: 64 - len(suffix)] + suffix
 
 
-def read_toml(path: str | Path) -> dict[str, Any]:
-    """Read a TOML file.
+SETTINGS: dict[str, Setting] = {f.name: Setting.of(f) for f in fields(Recipe)}
+"""Every setting by its Python name."""
+
+_NAMES: dict[str, str] = {kind.key: name for name, kind in SETTINGS.items()}
+
+
+def parsed(settings: Iterable[str], *, place: str = "--set") -> dict[str, Any]:
+    """Read settings given as ``name=value``; the result is what `Recipe.replace` takes.
 
     Raises
     ------
-    NotFoundError, InputError
-        The file is not there, or is no TOML.
+    UsageError
+        Not of this form, a name that is not a setting's, or a value that cannot be used.
     """
-    try:
-        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise NotFoundError("there is no such file", code="no-such-file", place=str(path)) from None
-    except OSError as error:
-        raise InputError(
-            f"cannot be read: {error.strerror}", code="unreadable", place=str(path)
-        ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"is no TOML: {error}", code="bad-recipe", place=str(path)) from error
-
-
-_SETTINGS: dict[str, Setting] = {f.name: Setting.of(f) for f in fields(Recipe)}
-_NAMES: dict[str, str] = {kind.key: name for name, kind in _SETTINGS.items()}
+    changes: dict[str, Any] = {}
+    for given in settings:
+        key, separator, text = given.partition("=")
+        if not separator:
+            raise UsageError(
+                f"'{printable(given)}' is not NAME=VALUE",
+                code="bad-setting",
+                place=place,
+                hint="--set train.lr=0.1",
+            )
+        name = _name_of(key.strip(), place)
+        changes[name] = SETTINGS[name].checked(SETTINGS[name].parsed(text.strip()))
+    return changes
 
 
 def key_of(name: str) -> str:
     """Return the dotted name of a setting."""
-    return _SETTINGS[name].key
+    return SETTINGS[name].key
 
 
 def _unknown(name: str, known: Iterable[str], place: str) -> UsageError:

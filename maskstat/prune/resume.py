@@ -7,12 +7,13 @@ import stat
 from pathlib import Path
 
 from maskstat.archive import open_archive, write
-from maskstat.errors import InputError, OutputExistsError, StorageError, UsageError
+from maskstat.errors import InputError, OutputExistsError, StorageError, UsageError, printable
+from maskstat.prune.imports import has_changed
 from maskstat.prune.progress import Progress
 from maskstat.prune.recipe import Recipe
 from maskstat.run import Run
 
-__all__ = ["Target"]
+__all__ = ["Target", "skip_note"]
 
 
 class Target:
@@ -83,7 +84,7 @@ class Target:
         self._require_file()
         earlier = self._found(recipe)
         if earlier is not None and earlier.status == "complete":
-            progress.note(f"skipped: {self.path} is complete")
+            progress.note(skip_note(self.path, earlier))
             return earlier
         if earlier is not None:
             progress.note(f"continued: {self.path} is {earlier.status}")
@@ -126,6 +127,17 @@ class Target:
             overwrite=self._overwrite and self._known is None,
             replaces=self._known,
         )
+
+
+def skip_note(path: Path, run: Run) -> str:
+    """Say that a run is complete, and if it is known that its own code has changed since."""
+    parts = [run.provenance.get(name) for name in ("model", "dataset", "method")]
+    code = [part["code"] for part in parts if isinstance(part, dict) and "code" in part]
+    changed = [printable(str(origin.get("import"))) for origin in code if has_changed(origin)]
+    text = f"skipped: {path} is complete"
+    if changed:
+        text += f", though the code of {' and '.join(changed)} has changed since (--overwrite)"
+    return text
 
 
 def _difference(run: Run, recipe: Recipe) -> str:

@@ -209,7 +209,7 @@ def unfinished(
     list of Outcome, list of Job
         What is skipped, and what is left; each in order.
     """
-    from maskstat.prune.resume import Target
+    from maskstat.prune.resume import Target, skip_note
 
     skipped: list[Outcome] = []
     left: list[Job] = []
@@ -221,7 +221,7 @@ def unfinished(
         except MaskstatError:  # told when its turn comes
             earlier = None
         if earlier is not None and earlier.status == "complete":
-            watch(job.name).note(f"skipped: {job.path} is complete")
+            watch(job.name).note(skip_note(job.path, earlier))
             skipped.append(Outcome(name=job.name, path=job.path, status="skipped"))
         else:
             left.append(job)

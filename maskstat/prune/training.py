@@ -219,7 +219,9 @@ def _provenance(
     """Say where the run comes from: the ticket and its run, the settings, the machine."""
     ticket = training.ticket
     found = provenance(
-        training.recipe,
+        training.recipe.replace(
+            method=Recipe().method
+        ),  # nothing is pruned, nor anybody's code run
         dataset=dataset,
         split=replica.split,
         network=network,
@@ -228,7 +230,7 @@ def _provenance(
         device=device,
         warnings=dataset.notes,
     )
-    del found["recipe"]
+    del found["recipe"], found["method"]
     seeds = {stream: seed for stream, seed in found["seeds"].items() if stream != "init"}
     if ticket.init_seed is not None:
         seeds["init"] = ticket.init_seed

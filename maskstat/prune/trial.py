@@ -99,13 +99,17 @@ class Trial:
         OutputExistsError
             It was made with other versions, or lacks what its next iteration is made from.
         """
-        for part in ("environment", "dataset", "model"):
+        for part in ("environment", "dataset", "model", "method"):
             there, here = earlier.provenance.get(part, {}), self._record.provenance[part]
             for name in here:
                 if there.get(name) != here[name]:
+                    change = (
+                        f"the code of '{here[name]['import']}' has changed"
+                        if name == "code"
+                        else f"{name} was {there.get(name)} and is {here[name]}"
+                    )
                     raise OutputExistsError(
-                        f"the run was begun with another {part}: {name} was {there.get(name)} "
-                        f"and is {here[name]}",
+                        f"the run was begun with another {part}: {change}",
                         code="other-environment",
                         place=earlier.place,
                         consequence="its second half would not fit its first",

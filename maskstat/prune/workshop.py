@@ -10,6 +10,7 @@ from torch import nn
 from maskstat.prune.data.dataset import Dataset
 from maskstat.prune.data.parts import Split, split
 from maskstat.prune.data.registry import load
+from maskstat.prune.engines.chain import chain_of
 from maskstat.prune.engines.choose import engine_for
 from maskstat.prune.engines.engine import Engine
 from maskstat.prune.models.registry import build, input_shape
@@ -176,9 +177,17 @@ class Workshop:
             publish=publish,
             progress=progress,
         )
-        for note in (*warnings, *dataset.notes):
+        for note in (*warnings, *dataset.notes, *_engine_notes(recipe, network, engine)):
             progress.note(note)
         return trial, engine
+
+
+def _engine_notes(recipe: Recipe, network: Network, engine: Engine) -> list[str]:
+    """Say why networks that could have been trained side by side are trained one by one."""
+    reason = chain_of(network)
+    if recipe.engine != "auto" or engine.name != "loop" or not isinstance(reason, str):
+        return []
+    return [f"it is trained alone (engine loop), since the ensemble can't train it: {reason}"]
 
 
 def _output_layer(graph: Graph, network: Network) -> str:

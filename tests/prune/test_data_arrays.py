@@ -204,12 +204,18 @@ def test_factory_errors(module, tmp_path, monkeypatch):
         classes=2,
     )
     module.fail = lambda: 1 / 0
+    module.two = lambda: (np.zeros((2, 8, 8)), np.zeros((2, 8, 8)))
+    module.ragged = lambda: ([[1], [1, 2]], [0, 1], [[1]], [0])
+    module.number = 3
     for name, kind, words in (
-        ("their_data:made", UsageError, "no function 'made'"),
-        ("their_data:make", InputError, "returns a int"),
-        ("their_data:three", InputError, "returns a tuple"),
+        ("their_data:made", UsageError, "no 'made' in their_data"),
+        ("their_data:make", InputError, "an object of type int"),
+        ("their_data:three", InputError, "returned 3 things"),
+        ("their_data:two", InputError, "returned 2 things"),
+        ("their_data:ragged", InputError, "that is no array"),
         ("their_data:wrong", InputError, "images are float64 (2, 8, 8)"),
-        ("their_data:fail", InputError, "ZeroDivisionError"),
+        ("their_data:fail", UsageError, "calling their_data:fail failed"),
+        ("their_data:number", UsageError, "an object of type int"),
         ("no_such_module_of_theirs:make", UsageError, "no module 'no_such_module_of_theirs'"),
         ("no_such_module_of_theirs.sub:make", UsageError, "no module 'no_such_module_of_theirs'"),
     ):
@@ -220,9 +226,9 @@ def test_factory_errors(module, tmp_path, monkeypatch):
     (tmp_path / "is_broken.py").write_text("1 / 0\n")
     monkeypatch.syspath_prepend(tmp_path)
     for name in ("needs_more", "is_broken"):
-        with pytest.raises(InputError) as caught:
+        with pytest.raises(UsageError) as caught:
             load(f"{name}:make")
-        assert caught.value.code == "factory-failed"
+        assert caught.value.code == "import-failed"
         monkeypatch.delitem(sys.modules, name, raising=False)
 
 

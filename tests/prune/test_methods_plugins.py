@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import sys
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 
 from maskstat.errors import UsageError
 from maskstat.layout import Layout
-from maskstat.prune.methods import METHODS, method_named, method_names, method_source
+from maskstat.prune.methods import METHODS, method_named, method_names, method_origin
 from maskstat.prune.pruning import pruning_for
 from maskstat.prune.recipe import Recipe
 
@@ -81,8 +82,11 @@ def test_a_method_of_a_package_prunes(toy):
         streams=recipe.streams,
     )
     assert kept.tolist() == [True, False, True, True, True]
-    assert method_source("heaviest") == "toy 1.5"
-    assert method_source("layer-kind") == "maskstat"
+    origin = method_origin("heaviest")
+    assert origin["source"] == origin["code"]["distribution"] == "toy 1.5"
+    assert origin["code"]["import"] == "toy_methods:Heaviest"
+    assert origin["code"]["sha256"] == hashlib.sha256(MODULE.encode()).hexdigest()
+    assert method_origin("layer-kind") == {"name": "layer-kind", "source": "maskstat"}
 
 
 def test_listing_names_and_loads_nothing(toy):

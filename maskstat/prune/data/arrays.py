@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import zipfile
 import zlib
@@ -14,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maskstat.bits import IntArray
-from maskstat.errors import InputError, NotFoundError, UsageError, closest, printable
+from maskstat.errors import InputError, NotFoundError, UsageError, printable
 from maskstat.prune.data.checks import checked, lie
 from maskstat.prune.data.dataset import Dataset, Images
-from maskstat.prune.imports import current_folder
+from maskstat.prune.imports import current_folder, imported, kind_of, their_errors
 
 __all__ = ["from_factory", "from_npz"]
 
@@ -80,9 +79,9 @@ def from_factory(name: str) -> Dataset:
     Raises
     ------
     UsageError
-        There is no such function.
+        There is no such function, or it fails.
     InputError
-        It fails, or returns something else.
+        It returns something else.
     """
     with current_folder():
         made = _made(name)
@@ -101,43 +100,16 @@ def from_factory(name: str) -> Dataset:
 
 def _made(name: str) -> object:
     """Import a function, and call it."""
-    module_name, _, attribute = name.partition(":")
-    try:
-        module = importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
-            raise _failed(name, error) from error
-        raise UsageError(
-            f"there is no module '{error.name}'",
-            code="unknown-dataset",
-            place=f"dataset {name}",
-            consequence="it is neither installed nor in the current folder",
-        ) from None
-    except Exception as error:
-        raise _failed(name, error) from error
-    factory = getattr(module, attribute, None)
+    factory = imported(name)
     if not callable(factory):
-        known = [k for k, v in vars(module).items() if callable(v) and not k.startswith("_")]
         raise UsageError(
-            f"there is no function '{attribute}' in {module_name}",
-            code="unknown-dataset",
-            place=f"dataset {name}",
-            consequence=closest(attribute, known),
+            f"it is {kind_of(factory)}, not a function that returns images and labels",
+            code="not-callable",
+            place=name,
+            hint=_HINT,
         )
-    try:
+    with their_errors(name, f"calling {name} failed"):
         return factory()
-    except Exception as error:
-        raise _failed(name, error) from error
-
-
-def _failed(name: str, error: Exception) -> InputError:
-    return InputError(
-        f"it raises {type(error).__name__}: {printable(str(error))}",
-        code="factory-failed",
-        place=f"dataset {name}",
-        consequence="there is no data",
-        hint="call the function in a Python session",
-    )
 
 
 def _named(made: object, place: str) -> Mapping[str, object]:
@@ -146,10 +118,16 @@ def _named(made: object, place: str) -> Mapping[str, object]:
         _demand(list(made), place)
         return made
     if isinstance(made, (tuple, list)):
-        flat = [x for part in made for x in part] if len(made) == 2 else list(made)
+        pairs = len(made) == 2 and all(isinstance(x, (tuple, list)) and len(x) == 2 for x in made)
+        flat = [x for part in made for x in part] if pairs else list(made)
         if len(flat) == len(_NAMES):
             return dict(zip(_NAMES, flat, strict=True))
-    raise lie(f"it returns a {type(made).__name__}", place=place, hint=_HINT)
+        raise lie(
+            f"it returned {len(made)} things, not ((x_train, y_train), (x_test, y_test))",
+            place=place,
+            hint=_HINT,
+        )
+    raise lie(f"it returned {kind_of(made)}", place=place, hint=_HINT)
 
 
 def _demand(names: list[Any], place: str) -> None:
@@ -165,7 +143,7 @@ def _demand(names: list[Any], place: str) -> None:
 
 def _dataset(name: str, arrays: Mapping[str, object], place: str) -> Dataset:
     """Make a data set of four arrays."""
-    x_train, y_train, x_test, y_test = (np.asarray(arrays[key]) for key in _NAMES)
+    x_train, y_train, x_test, y_test = (_array(arrays[key], f"{place}: {key}") for key in _NAMES)
     for x, key in ((x_train, "x_train"), (x_test, "x_test")):
         if x.dtype.kind not in "buif":
             raise lie(f"{key} is of type {x.dtype}", place=place, hint=_HINT)
@@ -177,6 +155,18 @@ def _dataset(name: str, arrays: Mapping[str, object], place: str) -> Dataset:
         places=(place, place),
         hint=_HINT,
     )
+
+
+def _array(values: object, place: str) -> NDArray[Any]:
+    """Take what can be an array: one of NumPy's, a tensor on the CPU, nested lists."""
+    try:
+        return np.asarray(values)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise lie(
+            f"it is {kind_of(values)} that is no array: {printable(str(error))}",
+            place=place,
+            hint=_HINT,
+        ) from error
 
 
 def _fits_bytes(x: NDArray[Any]) -> bool:

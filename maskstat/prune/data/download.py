@@ -11,8 +11,10 @@ import hashlib
 import http.client
 import os
 import socket
+import ssl
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -33,6 +35,8 @@ _PAUSE = 1.0
 """Seconds before the second try; twice as many before each further one."""
 _TIMEOUT = 30.0
 """Seconds without a byte that count as a break."""
+_LASTING = (socket.gaierror, ConnectionRefusedError, ssl.SSLCertVerificationError, ValueError)
+"""What asking again does not help against."""
 _CHUNK = 1 << 18
 _LARGEST = 1 << 30
 """Bytes; EMNIST, the largest, has 562 million."""
@@ -117,6 +121,7 @@ def download(
             error.strerror or str(error),
             code="write-failed",
             place=str(folder),
+            consequence=f"{source.file} is not here; what has come of it is kept",
             hint="--data-dir with a folder that has room and may be written to",
         ) from error
     return target
@@ -155,7 +160,7 @@ def _fill(
                 time.sleep(pause * 2 ** (attempt - 1))
             there = partial.seek(0, os.SEEK_END)
             try:
-                _append(partial, url, there, progress, timeout)
+                length_known = _append(partial, url, there, progress, timeout)
             except _BrokenError as error:
                 reason = str(error)
                 continue
@@ -167,7 +172,9 @@ def _fill(
                 return
             partial.truncate(0)
             reason = f"what it gives has the MD5 {found}, published is {source.md5}"
-            if not there:  # else what was continued may have been of another file
+            # What was continued may have been of another file, and an end that nobody announced a
+            # break.
+            if not there and length_known:
                 break
         reasons.append(f"{url}: {reason}")
     raise _HostsFailedError(reasons)
@@ -175,30 +182,41 @@ def _fill(
 
 def _append(
     partial: IO[bytes], url: str, there: int, progress: Progress | None, timeout: float
-) -> None:
-    """Take what is missing from one host."""
+) -> bool:
+    """Take what is missing from one host; tell whether it said how much that is."""
     headers = {"User-Agent": f"maskstat/{maskstat.__version__}", "Accept-Encoding": "identity"}
     if there:
         headers["Range"] = f"bytes={there}-"
     try:
         request = urllib.request.Request(url, headers=headers)
-        response = urllib.request.urlopen(request, timeout=timeout)
+        # An opener of its own knows the proxies of now; urlopen's keeps those of its first use.
+        response = urllib.request.build_opener().open(request, timeout=timeout)
     except urllib.error.HTTPError as error:
         with error:
             if error.code == 416:  # nothing after what is there: it is whole, or of another file
-                return
+                return True
             passing = error.code in (408, 425, 429) or error.code >= 500
             kind = _BrokenError if passing else _HopelessError
-            raise kind(f"HTTP {error.code} {error.reason}") from None
+            raise kind(f"HTTP {error.code} {error.reason}{_by_proxy(url)}") from None
     except (OSError, http.client.HTTPException, ValueError) as error:
         cause = getattr(error, "reason", error)
-        lasting = isinstance(cause, (socket.gaierror, ConnectionRefusedError, ValueError))
-        raise (_HopelessError if lasting else _BrokenError)(_words(cause)) from None
+        kind = _HopelessError if isinstance(cause, _LASTING) else _BrokenError
+        raise kind(f"{_words(cause)}{_by_proxy(url)}") from None
     with response:
+        if response.headers.get_content_type() == "text/html":  # of a proxy or a hotel, say
+            raise _HopelessError(f"it gives a web page, not the file{_by_proxy(url)}")
         if there and not _continues(response, there):
             there = 0
             partial.truncate(0)
-        _copy(response, partial, there, url, progress)
+        return _copy(response, partial, there, url, progress)
+
+
+def _by_proxy(url: str) -> str:
+    """Name the variable that sends a request to a proxy; its value may hold a password."""
+    scheme, host = urllib.parse.urlsplit(url)[:2]
+    if scheme not in urllib.request.getproxies() or urllib.request.proxy_bypass(host):
+        return ""
+    return f" (by the proxy of {scheme}_proxy)"
 
 
 def _words(error: object) -> str:
@@ -225,8 +243,8 @@ def _copy(
     there: int,
     url: str,
     progress: Progress | None,
-) -> None:
-    """Write what comes, and tell how far it is."""
+) -> bool:
+    """Write what comes, and tell how far it is; return whether it was known how far it goes."""
     total = _total(response, there)
     if (total or 0) > _LARGEST:
         raise _HopelessError(f"it offers {total:,} bytes")
@@ -242,6 +260,7 @@ def _copy(
     partial.flush()
     if total is not None and there < total:
         raise _BrokenError(f"it broke off after {there:,} of {total:,} bytes")
+    return total is not None
 
 
 def _quiet(url: str, there: int, total: int | None) -> None:

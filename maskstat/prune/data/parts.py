@@ -136,7 +136,7 @@ def split(
     shape
         Channels, height and width that images are brought to; their own by default.
     validation
-        The share.
+        The share; 0 leaves the validation part empty.
     normalize
         Whether images are normalized.
     augment
@@ -149,7 +149,8 @@ def split(
     Raises
     ------
     InputError
-        Nothing is left to train or to validate on, or the images' channels don't fit.
+        Nothing is left to train on, or to validate on where that was asked, or the images'
+        channels don't fit.
 
     Notes
     -----
@@ -159,7 +160,7 @@ def split(
     order = torch.randperm(len(dataset.labels), generator=generator).numpy()
     n_validation = round(len(order) * validation)
     held_out, chosen = np.sort(order[:n_validation]), np.sort(order[n_validation:])
-    if not (len(chosen) and len(held_out)):
+    if not (len(chosen) and (len(held_out) or not validation)):
         lacking, share = ("validate", "larger") if len(chosen) else ("train", "smaller")
         raise InputError(
             f"of {len(order):,} examples {n_validation:,} are held out for validation",

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from types import MappingProxyType
 
-from maskstat.errors import NotFoundError, UsageError, closest
+from maskstat.errors import NotFoundError, UsageError, closest, printable
 from maskstat.prune.data.arrays import from_factory, from_npz
 from maskstat.prune.data.cifar import cifar
 from maskstat.prune.data.dataset import Dataset
@@ -17,6 +17,7 @@ from maskstat.prune.data.mnist import EMNIST_CLASSES, emnist, mnist
 from maskstat.prune.data.places import Places
 from maskstat.prune.data.sources import SOURCES
 from maskstat.prune.data.svhn import svhn
+from maskstat.prune.imports import is_path
 
 __all__ = ["DATASETS", "load"]
 
@@ -99,11 +100,10 @@ def load(
         return _LOADERS[name](places)
     if name.endswith(".npz"):
         return from_npz(name, data_dir=data_dir)
-    module, _, attribute = name.partition(":")
-    if module not in ("digits", "emnist") and module and attribute.isidentifier():
+    if is_path(name) and name.partition(":")[0] not in ("digits", "emnist"):
         return from_factory(name)
     raise UsageError(
-        f"there is no data set '{name}'",
+        f"there is no data set '{printable(name)}'",
         code="unknown-dataset",
         place="dataset",
         consequence=closest(name, DATASETS, limit=len(DATASETS)),

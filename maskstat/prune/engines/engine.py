@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from typing import Protocol, TypeAlias
 
 import numpy as np
@@ -119,7 +120,8 @@ class Trained:
         Mean cross-entropy in nats by epoch: of the batches, each before its step; on the validation
         examples, after the epoch. NaN for epochs before the first.
     validation_accuracy, test_accuracy, test_loss
-        Afterwards; shares and nats.
+        Afterwards; shares and nats. What is measured on validation examples is NaN where there are
+        none.
     logits : float32 (n_examples, n_classes)
         On the test part.
     snapshot
@@ -159,11 +161,21 @@ class Engine(Protocol):
         ...
 
 
-def non_finite(train_loss: float, validation_loss: float, epoch: int, lr: float) -> TrainingError:
-    """Make the error for a loss that is not finite after an epoch, counted from 1."""
+def non_finite(losses: Mapping[str, float], epoch: int, lr: float) -> TrainingError | None:
+    """Return the error for losses that are not finite after an epoch, counted from 1.
+
+    Parameters
+    ----------
+    losses
+        Where each was measured, ``training``, ``validation`` or ``test``, to its value.
+    epoch, lr
+        For the message.
+    """
+    if all(map(isfinite, losses.values())):
+        return None
+    told = " and ".join(f"{loss:g} in {where}" for where, loss in losses.items())
     return TrainingError(
-        f"the loss is {train_loss:g} in training and {validation_loss:g} in validation after "
-        f"epoch {epoch}",
+        f"the loss is {told} after epoch {epoch}",
         code="non-finite-loss",
         hint=f"a learning rate below {lr:g}: --lr",
     )

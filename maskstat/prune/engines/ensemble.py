@@ -140,7 +140,10 @@ class _Training:
 
     @torch.inference_mode()
     def _measure(self, name: PartName, *, batches: int | None = None) -> _Measured:
-        """Run all replicas on a part, or on its first batches."""
+        """Run all replicas on a part, or on its first batches; of no examples nothing is known."""
+        if not len(getattr(self._replicas[0].split, name)):
+            unknown = np.full(len(self._replicas), np.nan)
+            return _Measured(loss=unknown, accuracy=unknown, logits=np.empty(0, np.float32))
         logits, sums, correct = [], [], []
         for images, labels in islice(self._feed.evaluation(name, _EVALUATION_BATCH), batches):
             found = self._pack.logits(images)
@@ -165,15 +168,29 @@ class _Training:
             losses = float(training[place]), float(validation[place])
             self._losses[place, :, epoch] = losses
             on_epoch(place, epoch + 1, *losses)
-            if not math.isfinite(sum(losses)):
-                self._failed[place] = non_finite(*losses, epoch + 1, self._settings.lr)
+            measured = dict(zip(("training", "validation"), losses, strict=True))
+            if not self._validates:
+                del measured["validation"]
+            self._note(place, non_finite(measured, epoch + 1, self._settings.lr))
+
+    @property
+    def _validates(self) -> bool:
+        return len(self._replicas[0].split.validation) > 0
+
+    def _note(self, place: int, failure: TrainingError | None) -> None:
+        """Note that a replica has failed, the first time."""
+        if failure is not None:
+            self._failed.setdefault(place, failure)
 
     def _results(
         self, validated: _Measured, snapshots: list[State] | None
     ) -> list[Trained | TrainingError]:
         tested, states = self._measure("test"), self._pack.states()
         results: list[Trained | TrainingError] = []
+        epochs, lr = self._settings.epochs, self._settings.lr
         for place, replica in enumerate(self._replicas):
+            if epochs and not self._validates:  # the last step was not looked at yet
+                self._note(place, non_finite({"test": float(tested.loss[place])}, epochs, lr))
             if place in self._failed:
                 results.append(self._failed[place])
                 continue

@@ -78,20 +78,29 @@ class LoopEngine:
             sums = [self._step(descent, x, y) for x, y in self._batches(replica, settings, epoch)]
             total = torch.stack(sums).cpu().to(torch.float64).sum()
             losses[0, epoch] = float(total) / len(parts.train)
-            losses[1, epoch] = _loss(self._logits(parts.validation), parts.validation)
+            measured = {"training": losses[0, epoch]}
+            if len(parts.validation):
+                losses[1, epoch] = _loss(self._logits(parts.validation), parts.validation)
+                measured["validation"] = losses[1, epoch]
             on_epoch(place, epoch + 1, losses[0, epoch], losses[1, epoch])
-            if not math.isfinite(losses[:, epoch].sum()):
-                return non_finite(losses[0, epoch], losses[1, epoch], epoch + 1, settings.lr)
+            failure = non_finite(measured, epoch + 1, settings.lr)
+            if failure is not None:
+                return failure
             if epoch + 1 == settings.snapshot:
                 snapshot = without_pruned(network.state(), replica.kept)
         validated, tested = self._logits(parts.validation), self._logits(parts.test)
+        test_loss = _loss(tested, parts.test)
+        if settings.epochs and not len(parts.validation):  # the last step was not looked at yet
+            failure = non_finite({"test": test_loss}, settings.epochs, settings.lr)
+            if failure is not None:
+                return failure
         return Trained(
             state=without_pruned(network.state(), replica.kept),
             train_loss=losses[0],
             validation_loss=losses[1],
             validation_accuracy=_accuracy(validated, parts.validation),
             test_accuracy=_accuracy(tested, parts.test),
-            test_loss=_loss(tested, parts.test),
+            test_loss=test_loss,
             logits=tested.numpy(),
             snapshot=snapshot,
         )
@@ -148,6 +157,8 @@ class LoopEngine:
     @torch.no_grad()
     def _logits(self, part: Part) -> Tensor:
         """Return the logits on examples, float32 (n, classes), as when the network is used."""
+        if not len(part):
+            return torch.empty(0)
         module, here = self._network.module.eval(), self._device.part(part)
         everything = torch.arange(len(part), device=self._device.name)
         batches = torch.split(everything, _EVALUATION_BATCH)
@@ -175,4 +186,6 @@ def _loss(logits: Tensor, part: Part) -> float:
 
 
 def _accuracy(logits: Tensor, part: Part) -> float:
+    if not len(part):
+        return math.nan
     return int((logits.argmax(1) == part.labels).sum()) / len(part)

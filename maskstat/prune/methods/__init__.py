@@ -11,7 +11,7 @@ from maskstat.prune.methods.registry import (
     is_bundled,
     method_named,
     method_names,
-    method_source,
+    method_origin,
 )
 
 __all__ = [
@@ -24,5 +24,5 @@ __all__ = [
     "is_bundled",
     "method_named",
     "method_names",
-    "method_source",
+    "method_origin",
 ]

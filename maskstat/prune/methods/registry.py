@@ -4,8 +4,17 @@ from __future__ import annotations
 
 import inspect
 from importlib.metadata import EntryPoint, entry_points
+from typing import Any
 
 from maskstat.errors import UsageError, closest, printable
+from maskstat.prune.imports import (
+    current_folder,
+    imported,
+    is_path,
+    origin_of,
+    their_errors,
+    told,
+)
 from maskstat.prune.methods.method import Method, Scope, Unit
 from maskstat.prune.methods.structured import (
     L1Structured,
@@ -21,7 +30,7 @@ from maskstat.prune.methods.unstructured import (
     RandomUnstructured,
 )
 
-__all__ = ["METHODS", "is_bundled", "method_named", "method_names", "method_source"]
+__all__ = ["METHODS", "is_bundled", "method_named", "method_names", "method_origin"]
 
 METHODS: dict[str, type[Method]] = {
     "global-unstructured": GlobalUnstructured,
@@ -55,12 +64,13 @@ def method_named(name: str) -> Method:
     Parameters
     ----------
     name
-        One of `METHODS`, or of an entry point of the group ``maskstat.methods``.
+        One of `METHODS`, of an entry point of the group ``maskstat.methods``, or
+        ``package.module:Class``, installed or in the current folder.
 
     Raises
     ------
     UsageError
-        There is no such method, or the package that adds it is broken.
+        There is no such method, or the code that is to be one is none.
 
     Examples
     --------
@@ -69,33 +79,67 @@ def method_named(name: str) -> Method:
     """
     if name in METHODS:
         return METHODS[name]()
+    if is_path(name):
+        with current_folder():
+            found = imported(name)
+            with their_errors(name, "it cannot be used as a pruning method", code="bad-method"):
+                return _made(found)
     point = _entry_point(name)
+    fact = f"pruning method '{printable(name)}' of {_distribution(point)} cannot be used"
     try:
-        made = point.load()
-        if not (inspect.isclass(made) and issubclass(made, Method)):
-            raise TypeError("it is not a class derived from maskstat.prune.methods.Method")
-        method = made()
-        if method.unit not in _UNITS or method.scope not in _SCOPES:
-            raise TypeError(f"it declares unit {method.unit!r} and scope {method.scope!r}")
-    except Exception as error:
+        return _made(point.load())
+    except (Exception, SystemExit) as error:
         raise UsageError(
-            f"pruning method '{printable(name)}' of {_distribution(point)} cannot be used",
+            fact,
             code="bad-method",
             place="prune.method",
-            consequence=f"{point.value}: {type(error).__name__}: {printable(str(error))}",
+            consequence=f"{printable(point.value)}: {told(error)}",
         ) from error
+
+
+def _made(found: object) -> Method:
+    """Make a method of a class, if it is one of a method."""
+    if not (inspect.isclass(found) and issubclass(found, Method)):
+        raise TypeError("it is not a class derived from maskstat.prune.methods.Method")
+    method = found()
+    if method.unit not in _UNITS or method.scope not in _SCOPES:
+        raise TypeError(f"it declares unit {method.unit!r} and scope {method.scope!r}")
     return method
 
 
-def method_source(name: str) -> str:
-    """Say where a method comes from: ``maskstat``, or a package with its version.
+def method_origin(name: str) -> dict[str, Any]:
+    """Say where a method comes from.
+
+    Parameters
+    ----------
+    name
+        As `method_named` takes it.
+
+    Returns
+    -------
+    dict
+        JSON-ready: ``name``; ``source``, which is ``maskstat``, a package with its version or a
+        module; and for anybody else's ``code``, as `maskstat.prune.imports.origin_of` says it.
 
     Raises
     ------
     UsageError
         There is no such method.
+
+    Examples
+    --------
+    >>> method_origin("layer-kind")
+    {'name': 'layer-kind', 'source': 'maskstat'}
     """
-    return "maskstat" if name in METHODS else _distribution(_entry_point(name))
+    if name in METHODS:
+        return {"name": name, "source": "maskstat"}
+    if is_path(name):
+        code = origin_of(name)
+        return {"name": name, "source": code.get("distribution", code["module"]), "code": code}
+    point = _entry_point(name)
+    owner = _distribution(point)
+    code = origin_of(f"{point.module}:{point.attr}", owner=owner if point.dist else "")
+    return {"name": name, "source": owner, "code": code}
 
 
 def is_bundled(method: Method) -> bool:
@@ -112,6 +156,8 @@ def _entry_point(name: str) -> EntryPoint:
             code="unknown-method",
             place="prune.method",
             consequence=closest(name, method_names(), limit=len(METHODS)),
+            hint="one of your own is named package.module:Class, or by an entry point of the "
+            f"group {_GROUP}",
         )
     if len(points) > 1:
         owners = " and ".join(sorted(_distribution(point) for point in points.values()))

@@ -2,40 +2,19 @@
 
 from __future__ import annotations
 
-import importlib
 import inspect
-import re
-import sysconfig
-import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from maskstat.errors import UsageError, closest, printable
-from maskstat.prune.imports import current_folder
+from maskstat.errors import UsageError
+from maskstat.prune.imports import current_folder, imported, kind_of, their_errors, told
 from maskstat.prune.models.dropout import own_dropout
 from maskstat.prune.models.model import Shape, described
 
-__all__ = ["is_factory", "make"]
-
-_TORCH, _OURS = str(Path(torch.__file__).parent), str(Path(__file__).parent)
-_STANDARD, _INSTALLED = sysconfig.get_path("stdlib"), sysconfig.get_path("purelib")
-
-
-def is_factory(name: str) -> bool:
-    """Tell whether a model's name is that of a factory.
-
-    Examples
-    --------
-    >>> is_factory("torchvision.models:resnet18"), is_factory("resnet18")
-    (True, False)
-    """
-    part = r"[^\W\d]\w*(\.[^\W\d]\w*)*"
-    return re.fullmatch(f"{part}:{part}", name) is not None
+__all__ = ["make"]
 
 
 def make(name: str, shape: Shape, classes: int, *, generator: torch.Generator) -> nn.Module:
@@ -69,11 +48,11 @@ def make(name: str, shape: Shape, classes: int, *, generator: torch.Generator) -
         factory = _found(name)
         arguments = _arguments(factory, shape, classes)
         torch.set_rng_state(generator.get_state())
-        with _their_errors(name, f"calling {name} failed"):
+        with their_errors(name, f"calling {name} failed"):
             module = factory(**arguments)
         if not isinstance(module, nn.Module):
             raise UsageError(
-                f"it returned {_kind(module)}, not a torch.nn.Module",
+                f"it returned {kind_of(module)}, not a torch.nn.Module",
                 code="not-a-module",
                 place=name,
             )
@@ -85,30 +64,10 @@ def make(name: str, shape: Shape, classes: int, *, generator: torch.Generator) -
 
 def _found(name: str) -> Callable[..., Any]:
     """Import a factory."""
-    module_name, _, path = name.partition(":")
-    try:
-        with _their_errors(name, f"importing {module_name} failed", but=module_name):
-            found: Any = importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        raise UsageError(
-            f"there is no module '{error.name}'",
-            code="no-such-module",
-            place=name,
-            consequence="it is neither installed nor in the current folder",
-        ) from None
-    for attribute in path.split("."):
-        if not hasattr(found, attribute):
-            public = [key for key in vars(found) if not key.startswith("_")]
-            raise UsageError(
-                f"there is no '{attribute}' in {found.__name__}",
-                code="no-such-factory",
-                place=name,
-                consequence=closest(attribute, public),
-            )
-        found = getattr(found, attribute)
+    found = imported(name)
     if isinstance(found, nn.Module) or not callable(found):
         raise UsageError(
-            f"it is {_kind(found)}, not something that makes a module when it is called",
+            f"it is {kind_of(found)}, not something that makes a module when it is called",
             code="not-callable",
             place=name,
             hint="a function, or a class that is a torch.nn.Module",
@@ -137,13 +96,23 @@ def _try(name: str, module: nn.Module, shape: Shape, classes: int) -> None:
     """Run a module on one blank image and look at what it returns."""
     training = module.training
     try:
-        with torch.no_grad(), _their_errors(name, "running it on an image failed", but=shape):
+        with torch.no_grad(), their_errors(name, "running it on an image failed"):
             logits = module.eval()(torch.zeros(1, *shape))
+    except UsageError as error:
+        if not isinstance(error.__cause__, RuntimeError | ValueError):
+            raise
+        raise UsageError(
+            f"it does not take images of {described(shape)} (channels x height x width)",
+            code="wrong-input-size",
+            place=name,
+            consequence=told(error.__cause__),
+            hint="--input with the size that it takes, as in --input 3x224x224",
+        ) from error.__cause__
     finally:
         module.train(training)
     if not isinstance(logits, Tensor):
         raise UsageError(
-            f"it returns {_kind(logits)} for images, not a tensor of logits",
+            f"it returns {kind_of(logits)} for images, not a tensor of logits",
             code="wrong-output",
             place=name,
         )
@@ -156,51 +125,3 @@ def _try(name: str, module: nn.Module, shape: Shape, classes: int) -> None:
             consequence=f"the shape has to be (1, {classes})",
             hint="a factory that takes num_classes is given their number",
         )
-
-
-@contextmanager
-def _their_errors(name: str, fact: str, *, but: str | Shape | None = None) -> Iterator[None]:
-    """Turn whatever a stranger's code raises into an error that says which line of theirs it was.
-
-    `but` is the module whose absence is passed on, or the images that may be of a wrong size.
-    """
-    try:
-        yield
-    except UsageError:
-        raise
-    except (Exception, SystemExit) as error:
-        if isinstance(error, ModuleNotFoundError) and isinstance(but, str):
-            missing = error.name or ""
-            if f"{but}.".startswith(f"{missing}."):
-                raise
-        reason = (str(error).splitlines() or [""])[0]
-        where = _line(error)
-        told = f"{type(error).__name__}: {printable(reason)}" + (f", at {where}" if where else "")
-        if isinstance(but, tuple) and isinstance(error, RuntimeError | ValueError):
-            raise UsageError(
-                f"it does not take images of {described(but)} (channels x height x width)",
-                code="wrong-input-size",
-                place=name,
-                consequence=told,
-                hint="--input with the size that it takes, as in --input 3x224x224",
-            ) from error
-        raise UsageError(fact, code="factory-failed", place=name, consequence=told) from error
-
-
-def _line(error: BaseException) -> str:
-    """Say which line of a stranger's code raised an error: the last outside the libraries."""
-    if isinstance(error, SyntaxError) and error.filename:
-        return f"{error.filename}:{error.lineno}"
-    files = [(frame.filename, frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
-    theirs = [f"{file}:{line}" for file, line in files if not _is_library(file)]
-    return theirs[-1] if theirs else ""
-
-
-def _is_library(file: str) -> bool:
-    """Tell whether code is Python's, torch's or ours; what is installed may lie within Python's."""
-    standard = file.startswith(_STANDARD) and not file.startswith(_INSTALLED)
-    return standard or file.startswith((_TORCH, _OURS, "<frozen"))
-
-
-def _kind(value: object) -> str:
-    return f"an object of type {type(value).__name__}" if value is not None else "None"

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from maskstat.errors import UsageError, closest, printable
+from maskstat.prune.imports import is_path
 from maskstat.prune.models import factory
 from maskstat.prune.models.alexnet import ALEXNET
 from maskstat.prune.models.draw import DrawsFrom
@@ -59,7 +60,7 @@ def input_shape(name: str, shape: Shape) -> Shape:
     >>> input_shape("lenet", (3, 32, 32)), input_shape("alexnet", (1, 28, 28))
     ((1, 28, 28), (3, 224, 224))
     """
-    return shape if factory.is_factory(name) else _named(name).takes(shape)
+    return shape if is_path(name) else _named(name).takes(shape)
 
 
 def build(name: str, shape: Shape, classes: int, *, generator: torch.Generator) -> nn.Module:
@@ -93,7 +94,7 @@ def build(name: str, shape: Shape, classes: int, *, generator: torch.Generator) 
     >>> sum(values.numel() for values in net.parameters())
     60074
     """
-    if factory.is_factory(name):
+    if is_path(name):
         return factory.make(name, shape, classes, generator=generator)
     model = _named(name)
     if not model.fits(shape):
