@@ -6,15 +6,20 @@ import atexit
 import errno
 import gc
 import importlib
+import io
 import os
 import signal
 import sys
 from types import FrameType
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from maskstat import __version__
+from maskstat.cli.common import furnish
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 __all__ = ["COMMANDS", "MaskstatGroup", "cli", "main"]
 
@@ -35,6 +40,7 @@ COMMANDS = {
     "upgrade": "Bring archives to the current version of the format.",
     "plot": "Draw a figure from archives.",
     "reproduce": "Run a paper's sweeps, draw its figures, and set our numbers beside its own.",
+    "doctor": "Describe this machine and what is installed, for a report of a bug.",
 }
 """Command name to its first line of help; the module of a command has its name."""
 
@@ -61,7 +67,18 @@ class MaskstatGroup(click.Group):
         gc.freeze()
         gc.enable()
         command: click.Command = module.command
-        return command
+        return furnish(command)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Offer the commands without importing them."""
+        from click.shell_completion import CompletionItem
+
+        named = [
+            CompletionItem(name, help=text)
+            for name, text in COMMANDS.items()
+            if name.startswith(incomplete)
+        ]
+        return [*named, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the commands without importing them."""
@@ -148,7 +165,6 @@ def cli() -> None:
     input or output. Results go to standard output: a table on a terminal, tab-separated into a
     pipe, or what --format says.
 
-    \b
     Exit status: 0 done; 1 a condition that was asked for is not met; 2 usage; 3 bad input;
     4 environment (output exists, permission, missing extra); 5 training failed; 70 a bug.
 
@@ -157,7 +173,16 @@ def cli() -> None:
       maskstat prune -o a.h5
       maskstat prune --vary order --run 1 -o b.h5
       maskstat compare a.h5 b.h5
+
+    \b
+    Completion, in the start-up file:
+      bash  eval "$(_MASKSTAT_COMPLETE=bash_source maskstat)"
+      zsh   eval "$(_MASKSTAT_COMPLETE=zsh_source maskstat)"
+      fish  _MASKSTAT_COMPLETE=fish_source maskstat | source
     """
+
+
+furnish(cli)
 
 
 def main() -> NoReturn:
@@ -166,6 +191,7 @@ def main() -> NoReturn:
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:  # closed by the caller
             setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115
+    _escape_what_cannot_be_printed()
     try:
         cli.main(prog_name="maskstat", terminal_width=_width())
     except SystemExit as done:
@@ -177,6 +203,12 @@ def main() -> NoReturn:
         except OSError:
             status = status or EXIT_BROKEN_PIPE
     os._exit(status)
+
+
+def _escape_what_cannot_be_printed() -> None:
+    """Print letters that the terminal's encoding lacks as escapes rather than fail on them."""
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def _width() -> int:

@@ -47,7 +47,8 @@ def command(
     """List the runs in archives.
 
     One row a run. A folder stands for the .h5 files in it; the folder of a sweep for the runs of
-    its grid, with those that are missing, and whatever else is in it.
+    its grid, with those that are missing, and whatever else is in it. What cannot be read is told
+    on standard error, the rest is listed, and the exit status is 3.
 
     \b
     Example:

@@ -24,7 +24,8 @@ def command(
 ) -> None:
     """Pack runs into one archive; each keeps its digest.
 
-    FILE::RUN takes one run of a file. Two runs of one name cannot be in one archive.
+    Reads archives, or masks in any format that convert reads, and writes one archive with all
+    their runs. FILE::RUN takes one run of a file. Two runs of one name cannot be in one archive.
 
     \b
     Example:

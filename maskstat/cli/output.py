@@ -11,8 +11,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from maskstat import __version__
+from maskstat.cli.color import colored
 from maskstat.errors import printable
-from maskstat.table import Cell, Table
+from maskstat.table import Cell, Table, readable
 
 __all__ = ["emit", "gated", "render", "save_bytes"]
 
@@ -22,9 +23,14 @@ EXPENDABLE = (
     "log10_q", "log10_se", "high95", "low95", "expected_shared", "sd", "se", "null", "shape",
     "dead_outputs", "untestable", "layers", "iteration_b", "iteration_a", "lift", "kept_b",
     "kept_a", "expected_jaccard", "validation_accuracy", "z", "sparsity", "share", "size",
-    "expected",
+    "expected", "replicate", "kept", "shared",
 )  # fmt: skip
 """Columns that a narrow terminal does without, in this order."""
+
+SECONDARY = ("advice", "part")
+"""Columns of text that go rather than have all text folded into slips."""
+COMFORTABLE, NARROW = 32, 8
+"""Characters of text in a column before it is folded: rather than more columns, and at all."""
 
 
 def emit(
@@ -122,44 +128,53 @@ def _exact(value: Cell) -> str:
     return repr(value) if isinstance(value, float) else printable(str(value))
 
 
-def _table_text(table: Table, hidden: Sequence[str], width: int | None) -> str:
-    """Return the table for people without colour, as wide as it needs to be."""
+def _print_table(table: Table, hidden: Sequence[str]) -> None:
+    """Print the table on standard output: to the terminal's width, else as wide as it needs."""
+    width = None
+    if sys.stdout.isatty():
+        from rich.console import Console
+
+        width = Console().width
+    text = _table_text(table, hidden, width=width, color=colored(sys.stdout))
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        text = text.replace("─", "-")
+    sys.stdout.write(text)
+
+
+def _table_text(
+    table: Table, hidden: Sequence[str], *, width: int | None, color: bool = False
+) -> str:
+    """Return the table for people; None is as wide as it needs to be."""
     from rich.console import Console
 
     stream = io.StringIO()
     caption, laid_out = _laid_out(table, hidden, width)
-    console = Console(file=stream, width=10_000)
+    least = sum(3 + (column.min_width or 0) for column in laid_out.columns) + 1
+    console = Console(
+        file=stream,
+        width=max(width, least) if width else 10_000,
+        force_terminal=color,
+        color_system="standard" if color else None,
+    )
     if caption:
-        console.print(caption, markup=False, highlight=False)
+        console.print(caption, markup=False, highlight=False, width=width)
     console.print(laid_out)
     return "".join(f"{line.rstrip()}\n" for line in stream.getvalue().splitlines())
-
-
-def _print_table(table: Table, hidden: Sequence[str]) -> None:
-    from rich.console import Console
-
-    console = Console(file=sys.stdout)
-    if not console.is_terminal:
-        sys.stdout.write(_table_text(table, hidden, width=None))
-        return
-    caption, laid_out = _laid_out(table, hidden, console.width)
-    if caption:
-        console.print(caption, markup=False, highlight=False)
-    console.print(laid_out)
 
 
 def _laid_out(table: Table, hidden: Sequence[str], width: int | None) -> tuple[str, Any]:
     """Lay out what a person reads: what is the same in every row once, above; rounded numbers.
 
-    Columns that do not fit the width are left out from the end of what `hidden` leaves, after the
-    first numbers; the caption names them.
+    Columns that do not fit the width are left out and named in the caption.
     """
     from rich import box
     from rich.table import Table as RichTable
     from rich.text import Text
 
     cells = {
-        name: [_readable(value) for value in table.column(name)]
+        name: [readable(value) for value in table.column(name)]
         for name in table.data
         if name not in hidden
     }
@@ -173,8 +188,9 @@ def _laid_out(table: Table, hidden: Sequence[str], width: int | None) -> tuple[s
         for name, values in cells.items()
         if not values or (name not in constant and set(values) - {MISSING})
     ]
-    left_out = _too_wide(names, cells, width)
+    left_out = _too_wide(table, cells, names, width)
     names = [name for name in names if name not in left_out]
+    deep = max((name.count("_") for name in names), default=0)
     caption = "   ".join(
         f"{name.replace('_', ' ')}: {value}"
         for name, value in constant.items()
@@ -184,14 +200,14 @@ def _laid_out(table: Table, hidden: Sequence[str], width: int | None) -> tuple[s
         caption += f"\nleft out here: {', '.join(left_out)} (--format tsv has every column)"
     laid_out = RichTable(box=box.SIMPLE_HEAD)
     for name in names:
-        numeric = table.columns[name].kind in ("integer", "number")
+        numeric = _is_number(table, name)
         laid_out.add_column(
-            name.replace("_", "\n"),
+            "\n" * (deep - name.count("_")) + name.replace("_", "\n"),
             justify="right" if numeric else "left",
-            vertical="bottom",
             # A number that is cut is another number: let the line run over the edge instead.
-            min_width=max(map(len, cells[name]), default=0) if numeric else None,
+            min_width=_least_width(table, name, cells[name], fold=NARROW),
             no_wrap=numeric,
+            overflow="fold",
         )
     layers = table.data.get("layer", ())
     for index in range(len(table)):
@@ -205,47 +221,41 @@ def _is_label(table: Table, name: str) -> bool:
     return name != "layer" and (table.columns[name].kind == "text" or name.startswith("iteration"))
 
 
-def _too_wide(names: Sequence[str], cells: dict[str, list[str]], width: int | None) -> list[str]:
-    """Choose the columns to leave out, the least asked for first."""
+def _is_number(table: Table, name: str) -> bool:
+    return table.columns[name].kind in ("integer", "number")
+
+
+def _least_width(table: Table, name: str, cells: Sequence[str], *, fold: int) -> int:
+    """Return the characters that a column takes where text longer than `fold` is folded."""
+    longest = max(map(len, cells), default=0)
+    if not _is_number(table, name):
+        longest = min(longest, fold)
+    return max(longest, *map(len, name.split("_")))
+
+
+def _too_wide(
+    table: Table, cells: dict[str, list[str]], names: Sequence[str], width: int | None
+) -> list[str]:
+    """Choose the columns to leave out, the least asked for first, then the last numbers."""
     if width is None:
         return []
 
-    def needed(kept: Sequence[str]) -> int:
-        words = (max(name.split("_"), key=len) for name in kept)
-        return 2 + sum(
-            3 + max([len(word), *map(len, cells[name])])
-            for name, word in zip(kept, words, strict=True)
-        )
+    def fits(kept: Sequence[str], fold: int) -> bool:
+        widths = (_least_width(table, name, cells[name], fold=fold) for name in kept)
+        return sum(3 + one for one in widths) + 1 <= width
 
     kept = list(names)
-    left_out: list[str] = []
     for name in EXPENDABLE:
-        if needed(kept) <= width:
+        if fits(kept, COMFORTABLE):
             break
         if name in kept:
             kept.remove(name)
-            left_out.append(name)
-    return left_out
-
-
-def _readable(value: Cell) -> str:
-    if value is None:
-        return MISSING
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, int):
-        return f"{value:,}"
-    if isinstance(value, float):
-        return _readable_float(value)
-    return printable(value)
-
-
-def _readable_float(value: float) -> str:
-    size = abs(value)
-    if value == 0:
-        return "0"
-    if size < 1e-4 or size >= 1e7:
-        return f"{value:.3g}"
-    if size >= 1000:
-        return f"{value:,.1f}"
-    return f"{value:.4g}"
+    for name in SECONDARY:
+        if name in kept and not fits(kept, COMFORTABLE // 2):
+            kept.remove(name)
+    numbers = [name for name in kept if _is_number(table, name)]
+    for name in reversed(numbers[1:]):
+        if fits(kept, NARROW):
+            break
+        kept.remove(name)
+    return [name for name in names if name not in kept]

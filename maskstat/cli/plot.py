@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import click
 
 from maskstat.cli import plots
+from maskstat.cli.common import furnish
 from maskstat.cli.report import note
 from maskstat.errors import UsageError, closest, printable
 
@@ -44,7 +45,7 @@ class _Kinds(click.Group):
             return None
         module = importlib.import_module(f"{plots.__name__}.{cmd_name.replace('-', '_')}")
         kind: click.Command = module.command
-        return kind
+        return furnish(kind)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the kinds."""

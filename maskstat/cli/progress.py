@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+from math import isnan
 from types import TracebackType
 from typing import Any, Self
 
 import click
 
+from maskstat.cli.color import colored
 from maskstat.prune.progress import Progress
 
 __all__ = ["Bars", "LineProgress"]
@@ -19,10 +22,10 @@ _LONG = 10.0
 def _summary(
     iteration: int, kept: int, size: int, validation_accuracy: float, test_accuracy: float
 ) -> str:
+    validated = "" if isnan(validation_accuracy) else f"{validation_accuracy:.4f} validation, "
     return (
         f"iteration {iteration:>2}: {kept:>9,} of {size:,} weights kept "
-        f"({100 * kept / size:5.1f} %), accuracy {validation_accuracy:.4f} validation, "
-        f"{test_accuracy:.4f} test"
+        f"({100 * kept / size:5.1f} %), accuracy {validated}{test_accuracy:.4f} test"
     )
 
 
@@ -110,7 +113,7 @@ class Bars:
             BarColumn(),
             TextColumn("{task.fields[state]}"),
             TimeRemainingColumn(),
-            console=Console(stderr=True),
+            console=Console(stderr=True, no_color=not colored(sys.stderr)),
         )
 
     def __enter__(self) -> Self:

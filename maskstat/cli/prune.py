@@ -7,11 +7,14 @@ from typing import Any
 
 import click
 
+from maskstat.cli.environment import from_environment
 from maskstat.cli.options import overwrite_option, quiet_option, seed_option
 from maskstat.cli.sweeping import list_runs, require_sweep, sweep, watching
 from maskstat.errors import UsageError
 from maskstat.prune import Recipe, prune
 from maskstat.prune.grid import Grid
+from maskstat.prune.recipe import parsed
+from maskstat.prune.recipe_files import recipe_file
 
 __all__ = ["command"]
 
@@ -25,7 +28,10 @@ __all__ = ["command"]
     "Running again resumes.  [default: run.h5, runs]",
 )
 @click.option(
-    "--recipe", metavar="FILE.toml", help="Read settings from a TOML file; [grid] makes a sweep."
+    "--recipe",
+    metavar="NAME|FILE.toml",
+    help="Read settings from a TOML file, in which [grid] makes a sweep, or from a recipe that "
+    "comes with maskstat; a wrong name lists them.",
 )
 @click.option(
     "--set",
@@ -74,7 +80,8 @@ __all__ = ["command"]
     "--method",
     metavar="NAME",
     help="global-, l1- or random-unstructured; l1-, l2-, linf-, lneginf- or random-structured; "
-    "layer-kind.  [default: global-unstructured]",
+    "layer-kind; one of an installed package; or package.module:Class.  "
+    "[default: global-unstructured]",
 )
 @click.option(
     "--criterion",
@@ -116,6 +123,7 @@ __all__ = ["command"]
     "--device",
     default="cpu",
     show_default=True,
+    envvar="MASKSTAT_DEVICE",
     metavar="cpu|cuda|mps|auto",
     help="Where; runs of different devices differ in their last bits.",
 )
@@ -169,6 +177,9 @@ def command(
     whole after every iteration; the same command continues an interrupted run, bit for bit, and
     leaves a complete one as it is.
 
+    An option outranks the environment, where MASKSTAT_TRAIN_LR is the setting train.lr, and that
+    outranks the recipe.
+
     Two runs of one seed are identical. To see what chance in training does, let a stream vary.
 
     A recipe with a table [grid], which gives some settings lists, is a sweep: an archive a run in
@@ -176,12 +187,14 @@ def command(
     others. What a run comes to depends neither on --jobs, --shard and --scheduler nor on where it
     was interrupted.
 
+    Exit status: 4 if torch is missing or the output is another run's; 5 if a loss is not finite.
+
     \b
     Example:
       maskstat prune
       maskstat prune --seed 0 --vary order --run 1 -o a1.h5
       maskstat prune --model resnet18-cifar --dataset cifar10 --download --device auto
-      maskstat prune --recipe grid.toml --jobs 2 -o runs/
+      maskstat prune --recipe replicates --jobs 2 -o runs/
       maskstat prune --recipe grid.toml --shard 1/4 -o runs/
     """
     if output == "-":
@@ -193,12 +206,13 @@ def command(
             "cannot be",
             hint="-o run.h5",
         )
-    changes = _changes(given)
+    grid = Grid(base=Recipe(), axes={})
     if recipe:
-        grid = Grid.from_toml(recipe, settings=settings)
-    else:
-        grid = Grid(base=Recipe().with_settings(settings), axes={})
-    grid = grid.replace(**changes)
+        with recipe_file(recipe) as file:
+            grid = Grid.from_toml(file)
+    options = parsed(settings) | _changes(given)
+    _require_one_schedule(options)
+    grid = grid.replace(**_schedule(from_environment(_outranked(options))) | _schedule(options))
     surroundings: dict[str, Any] = {"data_dir": data_dir, "download": download, "device": device}
     require_sweep(grid, {"--jobs": jobs, "--shard": shard, "--scheduler": scheduler})
     if list_:
@@ -233,18 +247,33 @@ for _option in command.params:
 def _changes(given: dict[str, Any]) -> dict[str, Any]:
     """Turn the options that were given into settings."""
     changes = {name: value for name, value in given.items() if value not in (None, ())}
-    if "levels" in changes and changes.keys() & {"iterations", "fraction"}:
+    for name in ("vary", "augment", "levels"):
+        if name in changes:
+            words = [word.strip() for word in changes[name].split(",") if word.strip()]
+            changes[name] = tuple(map(_number, words) if name == "levels" else words)
+    return changes
+
+
+def _require_one_schedule(options: dict[str, Any]) -> None:
+    """Raise if options say in two ways how much is pruned."""
+    if "levels" in options and options.keys() & {"iterations", "fraction"}:
         raise UsageError(
             "it is given beside --iterations or --fraction",
             code="conflicting-options",
             place="--levels",
             consequence="levels say both how often and how much is pruned",
         )
-    for name in ("vary", "augment", "levels"):
-        if name in changes:
-            words = [word.strip() for word in changes[name].split(",") if word.strip()]
-            changes[name] = tuple(map(_number, words) if name == "levels" else words)
-    return changes
+
+
+def _schedule(changes: dict[str, Any]) -> dict[str, Any]:
+    """Let a number of iterations or a fraction take the place of levels that stand below."""
+    either = changes.keys() & {"iterations", "fraction"}
+    return {"levels": (), **changes} if either and "levels" not in changes else changes
+
+
+def _outranked(options: dict[str, Any]) -> set[str]:
+    """Name the settings that the environment has no say in."""
+    return {*_schedule(options), *(("iterations", "fraction") if "levels" in options else ())}
 
 
 def _number(word: str) -> float:

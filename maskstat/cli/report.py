@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import os
+import sys
 
 import click
 
+from maskstat.cli.color import colored
 from maskstat.errors import MaskstatError
 
 __all__ = ["note", "report"]
@@ -18,9 +19,9 @@ def report(error: MaskstatError, *, as_json: bool = False) -> None:
 
         click.echo(json.dumps(error.to_dict()), err=True)
         return
-    plain = "NO_COLOR" in os.environ
-    label = "Error" if plain else click.style("Error", fg="red", bold=True)
-    click.echo(f"{label}: {error.headline}", err=True)
+    color = colored(sys.stderr)
+    label = click.style("Error", fg="red", bold=True) if color else "Error"
+    click.echo(f"{label}: {error.headline}", err=True, color=color)
     if error.hint:
         click.echo(f"  try: {error.hint}", err=True)
 

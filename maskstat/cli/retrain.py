@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from maskstat.cli.environment import from_environment
 from maskstat.cli.inputs import load
 from maskstat.cli.options import (
     format_option,
@@ -24,7 +25,7 @@ from maskstat.cli.progress import Bars, LineProgress
 from maskstat.cli.report import report
 from maskstat.errors import UsageError
 from maskstat.prune.progress import Progress, Silent
-from maskstat.prune.recipe import Recipe
+from maskstat.prune.recipe import parsed
 from maskstat.prune.retrain import SETTINGS, retrain
 
 __all__ = ["command"]
@@ -90,6 +91,7 @@ MOST_SEEDS = 10_000
     "--device",
     default="cpu",
     show_default=True,
+    envvar="MASKSTAT_DEVICE",
     metavar="cpu|cuda|mps|auto",
     help="Where; runs of different devices differ in their last bits.",
 )
@@ -128,6 +130,7 @@ def command(
     model: str | None,
     save_weights: str | None,
     save_outputs: bool | None,
+    epochs: int | None,
     **given: Any,
 ) -> None:
     """Train tickets from their initial weights on any tasks.
@@ -152,20 +155,24 @@ def command(
             consequence="the table is printed there",
             hint="-o retrained.h5",
         )
-    changes = _changes(settings)
     named = {
         "lr": lr,
         "batch_size": batch_size,
         "model": model,
         "save_weights": save_weights,
         "save_outputs": save_outputs,
+        "epochs": epochs,
+        "seed": _seeds(seeds) if seeds else None,
     }
-    changes |= {name: value for name, value in named.items() if value is not None}
+    options = _changes(settings)
+    options |= {name: value for name, value in named.items() if value is not None}
+    changes = from_environment(options, only=(*SETTINGS.values(), "epochs", "seed")) | options
+    chosen = changes.pop("seed", None)
     with _watch(quiet) as progress:
         result = retrain(
             load(tickets, select),
             datasets=datasets,
-            seeds=_seeds(seeds) if seeds else None,
+            seeds=chosen,
             output=output,
             progress=progress,
             **given,
@@ -183,7 +190,7 @@ def _changes(settings: Sequence[str]) -> dict[str, Any]:
     """Read ``--set``, of which only what decides a training is of use."""
     changes: dict[str, Any] = {}
     for given in settings:
-        recipe = Recipe().with_settings([given])
+        (name, value) = next(iter(parsed([given]).items()))
         key = given.partition("=")[0].strip()
         if key not in SETTINGS:
             raise UsageError(
@@ -192,7 +199,7 @@ def _changes(settings: Sequence[str]) -> dict[str, Any]:
                 place="--set",
                 consequence=f"there are: {', '.join(SETTINGS)}",
             )
-        changes[SETTINGS[key]] = getattr(recipe, SETTINGS[key])
+        changes[name] = value
     return changes
 
 

@@ -45,7 +45,8 @@ def command(
     """Bring archives to the current version of the format.
 
     Never in place: an archive of an earlier version is written anew to --output, one of the current
-    version is left alone.
+    version is left alone. One row an archive. Without --output an archive of an earlier version is
+    an error (status 2) that says so, and nothing is written.
 
     \b
     Example:

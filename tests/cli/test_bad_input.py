@@ -196,12 +196,6 @@ def test_closed_streams_are_no_bug(archives, closed, status):
     assert "Traceback" not in done.stderr
 
 
-def test_no_color_is_honoured(run_cli):
-    plain = run_cli("info", "missing.h5", color=True, env={"NO_COLOR": "1"})
-    assert "\x1b" not in plain.stderr
-    assert "\x1b" in run_cli("info", "missing.h5", color=True, env={"NO_COLOR": None}).stderr
-
-
 def test_a_run_is_not_one_of_its_iterations(archives):
     from maskstat import read
     from maskstat.errors import UsageError

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import maskstat
+from maskstat.cli.doctor import DOCTOR_COLUMNS
 from maskstat.cli.upgrade import UPGRADE_COLUMNS
 from maskstat.cli.verify import VERIFY_COLUMNS
 from maskstat.prune.retraining import RETRAIN_COLUMNS
@@ -30,6 +31,7 @@ SCHEMAS = {
     "maskstat.connectivity/1": CONNECTIVITY_COLUMNS,
     "maskstat.consensus/1": {**CONSENSUS_COLUMNS, **BASELINE_COLUMNS},
     "maskstat.correlate/1": CORRELATE_COLUMNS,
+    "maskstat.doctor/1": DOCTOR_COLUMNS,
     "maskstat.ensemble/1": ENSEMBLE_COLUMNS,
     "maskstat.info/1": LAYER_COLUMNS,
     "maskstat.list/1": RUN_COLUMNS,
