@@ -5,7 +5,8 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: demo demo-smoke test test-all coverage docs-images bench bench-large lint types clean
+.PHONY: demo demo-smoke test test-all coverage docs docs-images docs-update bench bench-check bench-large dist lint \
+	types clean
 
 $(VENV)/.run: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -14,6 +15,14 @@ $(VENV)/.run: pyproject.toml constraints.txt
 
 $(VENV)/.dev: $(VENV)/.run
 	$(PIP) install --quiet --constraint constraints.txt --editable '.[torch,dev]'
+	touch $@
+
+$(VENV)/.bench: $(VENV)/.dev
+	$(PIP) install --quiet --constraint constraints.txt --editable '.[torch,dev,bench]'
+	touch $@
+
+$(VENV)/.docs: $(VENV)/.dev
+	$(PIP) install --quiet --constraint constraints.txt --editable '.[torch,dev,docs]'
 	touch $@
 
 demo: $(VENV)/.run  ## five tickets from one initialization, compared: see demo/
@@ -34,14 +43,28 @@ coverage: $(VENV)/.dev
 docs-images: demo  ## the pictures of README and docs
 	cp demo/distance.png docs/images/
 
-bench: $(VENV)/.dev  ## start-up, statistics and training beside what one would use instead
-	$(BIN)/python benchmarks/startup.py
-	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/chance.py
-	$(BIN)/python benchmarks/training.py
+bench: $(VENV)/.bench  ## beside what one would use instead, against the bars: some 15 minutes
+	$(BIN)/python benchmarks/all.py
+
+bench-check: $(VENV)/.bench  ## whether a ratio fell far below what it was: some 2 minutes
+	$(BIN)/python benchmarks/all.py --quick --check
 
 bench-large: $(VENV)/.dev  ## masks and checkpoints of 1e9 weights: 5 GB of disk, some minutes
 	$(BIN)/python benchmarks/large_archive.py
 	$(BIN)/python benchmarks/checkpoints.py
+	$(BIN)/python benchmarks/scale.py
+
+docs: $(VENV)/.docs  ## the documentation, into docs/_build/html
+	$(BIN)/python -m sphinx -E -W --keep-going -b html docs docs/_build/html
+
+docs-update: $(VENV)/.dev  ## the outputs that pages show, and the gallery
+	$(BIN)/python docs/run_pages.py
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python docs/make_gallery.py
+
+dist: $(VENV)/.dev  ## wheel and sdist, checked
+	rm -rf dist
+	$(BIN)/python -m build
+	$(BIN)/twine check --strict dist/*
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -51,4 +74,4 @@ types: $(VENV)/.dev
 	$(BIN)/mypy
 
 clean:
-	rm -rf $(VENV) demo build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) demo build dist docs/_build .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -64,8 +64,12 @@ def test_paganini_at_full_scale_is_as_printed():
 
 def test_sweeps_without_their_data_are_left_out_and_told(tmp_path):
     plan = read_plan("grosse2020", scale="small", data_dir=tmp_path)
-    assert plan.left_out == {"unfixed-mnist": ("mnist",), "partial-mnist": ("mnist",)}
-    assert "mnist" not in plan.cases
+    assert plan.left_out == {
+        f"{role}-{data}": (data,)
+        for data in ("mnist", "fashion-mnist")
+        for role in ("unfixed", "partial")
+    }
+    assert not {"mnist", "fashion-mnist"} & set(plan.cases)
 
 
 def test_only_keeps_what_some_roles_need():
