@@ -155,7 +155,7 @@ class Layout:
     def __hash__(self) -> int:
         return hash(self.layers)
 
-    @property
+    @cached_property
     def names(self) -> tuple[str, ...]:
         """Layer names in order."""
         return tuple(layer.name for layer in self.layers)
@@ -170,13 +170,13 @@ class Layout:
         """Word offsets at which layers begin and the last one ends, int64 (n_layers + 1,)."""
         return np.array([*(layer.word_offset for layer in self.layers), self.n_words], np.int64)
 
-    @property
+    @cached_property
     def size(self) -> int:
         """Number of prunable weights."""
         last = self.layers[-1]
         return last.weight_offset + last.size
 
-    @property
+    @cached_property
     def n_words(self) -> int:
         """Length of a mask in 64-bit words."""
         last = self.layers[-1]

@@ -72,7 +72,7 @@ def groups(pairs: NDArray[np.int64], *, most: int) -> list[Group]:
 
 
 def _rows(seconds: NDArray[np.int64]) -> slice | list[int]:
-    if (np.diff(seconds) == 1).all():
+    if seconds.size == 1 or (np.diff(seconds) == 1).all():
         return slice(int(seconds[0]), int(seconds[-1]) + 1)
     return [int(second) for second in seconds]
 

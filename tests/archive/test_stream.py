@@ -10,9 +10,11 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from maskstat import archive
-from maskstat.archive import rows, spec
+from maskstat.archive import encode, rows, spec
 from maskstat.bits import Words, layer_counts, pair_counts
 from maskstat.errors import CorruptArchiveError
 from maskstat.mask import Layout, Mask
@@ -224,3 +226,41 @@ def test_a_file_cut_while_it_is_open(
     with pytest.raises(CorruptArchiveError) as caught:
         run.mask(1).words()
     assert caught.value.code == "truncated"
+
+
+@given(st.lists(st.integers(1, 200), min_size=1, max_size=6), st.integers(1, 5), st.data())
+def test_short_rows_are_checked_together_as_one_by_one(
+    sizes: list[int], n_rows: int, data: st.DataObject
+) -> None:
+    layout = Layout.from_shapes({f"fc{i}": (size,) for i, size in enumerate(sizes)})
+    words = st.integers(0, 2**64 - 1)
+    values = data.draw(
+        st.lists(words, min_size=n_rows * layout.n_words, max_size=n_rows * layout.n_words)
+    )
+    stack = np.array(values, np.uint64).reshape(n_rows, layout.n_words)
+    tails = rows.padding(layout)
+    together = rows.check_rows(stack, layout, tails)
+    for row, found in zip(stack, together, strict=True):
+        one = rows.RowPass(layout, tails)
+        one.add(row)
+        alone = one.result()
+        assert (found.digest, found.stray) == (alone.digest, alone.stray)
+        assert found.kept.tolist() == alone.kept.tolist()
+
+
+def test_a_damaged_short_row_does_not_harm_the_others_of_its_chunk(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(encode, "encode_chunk", lambda data: None)
+    rng = np.random.default_rng(0)
+    run = Run.from_masks("a", [Mask.from_arrays({"fc": rng.random(3000) < d}) for d in (0.6, 0.5)])
+    image = bytearray(archive.to_bytes([run]))
+    at = bytes(image).index(run.mask(1).words().tobytes())
+    image[at + 20] ^= 1
+    masks = archive.open_archive(bytes(image)).runs["a"].masks
+    assert np.array_equal(masks.words(2, 0, 10), run.masks.words(2, 0, 10))
+    for _ in range(2):
+        with pytest.raises(CorruptArchiveError) as caught:
+            masks.words(1, 0, 10)
+        assert (caught.value.code, caught.value.place[-2:]) == ("corrupt-digest", "@1")
+    assert np.array_equal(masks.words(0, 0, 10), run.masks.words(0, 0, 10))
