@@ -19,6 +19,7 @@ from maskstat.stats.consensus_bins import (
     bin_log_p,
     bin_moments,
     bins_omnibus,
+    layer_bin_moments,
     overlap_sum_moments,
     total_bin_moments,
 )
@@ -68,6 +69,27 @@ def assert_moments(moments, mean, cov, tolerance=1e-12):
     expected = np.array([[float(c) for c in row] for row in cov])
     np.testing.assert_allclose(np.diag(moments.cov), np.diag(expected), rtol=tolerance, atol=1e-300)
     assert np.all(abs(moments.cov - expected) <= tolerance * np.outer(sd, sd))
+
+
+@given(st.integers(1, 6), st.data())
+def test_layers_at_once_are_layers_alone(masks, data):
+    several = []
+    for _ in range(data.draw(st.integers(1, 5))):
+        N = data.draw(st.integers(1, 10**12))
+        sizes = data.draw(st.lists(st.integers(0, N), min_size=masks, max_size=masks))
+        several.append((N, sizes))
+    for ours, layer in zip(layer_bin_moments(several), several, strict=True):
+        alone = bin_moments(*layer)
+        np.testing.assert_array_equal(ours.mean, alone.mean)
+        np.testing.assert_array_equal(ours.cov, alone.cov)
+
+
+def test_batches_of_layers(monkeypatch):
+    several = [(10 * i, [i, 2 * i, 3 * i]) for i in range(1, 8)]
+    whole = layer_bin_moments(several)
+    monkeypatch.setattr("maskstat.stats.consensus_bins._LARGEST_BATCH", 40)
+    for ours, other in zip(layer_bin_moments(several), whole, strict=True):
+        np.testing.assert_array_equal(ours.cov, other.cov)
 
 
 @pytest.mark.parametrize("case", VECTORS)

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from maskstat.errors import UsageError
+from maskstat.stats._log_ratio import is_smooth, log_odds, smooth_log_ratios
 from maskstat.stats.hypergeometric import excess, log_pmf, log_tails, moments, support
 
 REFERENCE = json.loads((Path(__file__).parent / "data" / "chance.json").read_text())["hypergeom"]
@@ -226,3 +227,30 @@ def test_ten_thousand_tests_within_a_second():
     start = time.process_time()
     log_tails(x, N, a, b)
     assert time.process_time() - start < 1.0
+
+
+@pytest.mark.parametrize("z", [-30, -2, 0, 3, 40])
+@pytest.mark.parametrize("N", [10**6, 10**8, 10**11])
+def test_smooth_stretches_are_the_law_itself(N, z):
+    """The power series beside the probabilities, overlap by overlap, out to ten deviations."""
+    kept = (np.array([[3, 5, 2], [4, 5, 8]]) * (N // 10)).astype(float)
+    a, b = kept
+    mean, variance, _ = moments(N, a, b)
+    sd = np.sqrt(variance)
+    x = np.rint(mean + z * sd)
+    reach = np.ceil(10 * sd)
+    cells = np.stack([x, a - x, b - x, N - a - b + x])
+    assert is_smooth(cells, reach).all()
+    h = np.linspace(-1, 1, 41)
+    whole = np.rint(h * reach[:, None])
+    for i in range(3):
+        column = cells[:, i : i + 1]
+        slope = log_odds(column, excess(x[i], N, a[i], b[i]), np.array([float(N)]))
+        series = smooth_log_ratios(column, slope, reach[i : i + 1], whole[i] / reach[i])
+        plain = log_pmf(x[i] + whole[i], N, a[i], b[i]) - log_pmf(x[i], N, a[i], b[i])
+        np.testing.assert_allclose(series[0], plain, rtol=1e-12, atol=2e-14 * (10 + z * z))
+
+
+def test_what_is_not_smooth():
+    cells = np.array([[499.0, 900.0, 900.0], [1e6] * 3, [1e6] * 3, [1e6] * 3])
+    assert is_smooth(cells, np.array([10.0, 180.0, 181.0])).tolist() == [False, True, False]

@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 
 from maskstat.errors import UsageError
 from maskstat.stats import lattice, multiway
-from maskstat.stats.chain_step import log_moves
 from maskstat.stats.consensus_bins import bin_moments
 from maskstat.stats.hypergeometric import log_pmf, log_tails
 from maskstat.stats.multiway import (
@@ -330,28 +329,6 @@ def test_half_a_second_at_ten_billion_weights():
         shared_by_all_log_tails(mean + 10**5, 10**10, sizes)
         seconds.append(time.perf_counter() - start)
     assert min(seconds) < 0.5
-
-
-@pytest.mark.parametrize(
-    ("N", "n", "m_from", "t_from"),
-    [
-        (60, 20, 0, 0),
-        (60, 45, 30, 18),
-        (2500, 2375, 1900, 1790),
-        (10**10, 10**10 - 3000, 10**9, 10**9 - 350),
-        (10**10, 40, 10**10 - 10**4, 0),
-        (10**6, 10**5, 900, 60),
-        (2**53, 2**53 - 10**5, 2**40, 2**40 - 40),
-    ],
-)
-def test_steps_of_the_chain_are_hypergeometric(N, n, m_from, t_from):
-    m, t = m_from + np.arange(90.0), t_from + np.arange(70.0)
-    m = m[m <= N]
-    plain = log_pmf(t[None, :], N, m[:, None], n)
-    np.testing.assert_allclose(log_moves(m, t, float(N), float(n)), plain, rtol=2e-12, atol=2e-12)
-    np.testing.assert_array_equal(
-        log_moves(m[::3], t, float(N), float(n)), log_pmf(t[None, :], N, m[::3, None], n)
-    )
 
 
 @pytest.mark.slow

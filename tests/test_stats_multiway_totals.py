@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from maskstat.stats.hypergeometric import log_pmf, log_tails
 from maskstat.stats.multiway import (
+    IntersectionLaw,
     shared_by_all_cumulants,
     shared_by_all_log_tails,
     total_kept_by_none_log_tails,
@@ -170,3 +171,21 @@ def test_total_kept_by_none():
 def test_total_of_nothing_is_zero():
     assert total_shared_by_all_log_tails(0, []) == (0.0, 0.0, 0.0)
     assert total_shared_by_all_log_tails(7, [(7, [7, 7]), (5, [0, 3])]) == (0.0, 0.0, 0.0)
+
+
+@given(networks(), st.floats(-5, 20))
+def test_centres_of_all_layers_are_those_of_each(parts, tilt):
+    laws = [IntersectionLaw(N, tuple(sizes)) for N, sizes in parts]
+    laws = [law for law in laws if law.lowest < law.highest]
+    if laws:
+        means, sds = IntersectionLaw.centres(laws)(tilt)
+        alone = np.array([law.centre(tilt) for law in laws]).T
+        np.testing.assert_allclose((means, sds), alone, rtol=1e-6, atol=1e-6)
+
+
+def test_three_hundred_layers_do_not_overflow():
+    N, sizes = 1000, [500, 400, 450]
+    mean, variance, *_ = (float(c) for c in shared_by_all_cumulants(N, sizes))
+    x = round(300 * mean + 2 * math.sqrt(300 * variance))
+    log_p = math.log(0.5 * math.erfc((x - 300 * mean - 0.5) / math.sqrt(600 * variance)))
+    assert total_shared_by_all_log_tails(x, [(N, sizes)] * 300).ge == pytest.approx(log_p, abs=2e-2)

@@ -137,6 +137,20 @@ def test_inversion_of_one_layer_equals_the_hypergeometric(N):
     np.testing.assert_allclose(above, log_tails(x + 1, N, a, b)[1], rtol=1e-12, atol=1e-12)
 
 
+@settings(max_examples=50)
+@given(stacks(largest=10**7), st.lists(st.floats(0, 1), min_size=2, max_size=12))
+def test_pairs_at_once_are_pairs_alone(layers, places):
+    """Pairs of the same sizes share generating functions where their totals are alike."""
+    low, high = (int(v.sum()) for v in support(*layers))
+    mean, variance, _ = (float(v) for v in moments_total(*layers))
+    near = [round(mean + (8 * place - 4) * math.sqrt(variance)) for place in places]
+    far = [low + round((high - low) * place) for place in places[:2]]
+    x = np.clip(near + far, low, high)
+    together = np.array(log_tails_total(x, *layers))
+    alone = np.array([log_tails_total(v, *layers) for v in x]).T
+    np.testing.assert_allclose(together, alone, rtol=1e-12, atol=1e-13)
+
+
 @pytest.mark.parametrize("z", [-15, -4, -0.5, 0, 0.5, 2, 8, 15])
 def test_larger_layers_equal_convolution_in_floating_point(z):
     N, a, b = np.array([[150, 75, 70], [2400, 480, 500], [840, 84, 90], [10080, 1008, 1000]]).T

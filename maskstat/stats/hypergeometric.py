@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from maskstat.errors import UsageError
+from maskstat.stats._log_ratio import SIGNS, is_smooth, smooth_log_ratios
 from maskstat.stats._stirling import deviance, log1mexp, log_factorial_remainder, two_product
 
 __all__ = ["excess", "log_pmf", "log_tails", "moments", "support"]
@@ -233,20 +234,22 @@ def _excess(x: Floats, N: Floats, a: Floats, b: Floats) -> Floats:
 
 def _log_pmf(x: Floats, N: Floats, a: Floats, b: Floats) -> Floats:
     t = _excess(x, N, a, b)
+    N, a, b = (v.reshape((1,) * (t.ndim - v.ndim) + v.shape) for v in (N, a, b))
     size = np.maximum(N, 1.0)
     not_a, not_b = N - a, N - b
     x_in = np.clip(x, np.maximum(0.0, a - not_b), np.minimum(a, b))
-    likelihood_ratio = (
-        deviance(a * (b / size), t)
-        + deviance(a * (not_b / size), -t)
-        + deviance(not_a * (b / size), -t)
-        + deviance(not_a * (not_b / size), t)
-    )
-    rest = log_factorial_remainder
-    remainders = (rest(a) + rest(not_a) + rest(b) + rest(not_b) - rest(N)) - (
-        rest(x_in) + rest(a - x_in) + rest(b - x_in) + rest(not_a - (b - x_in))
-    )
+    share, not_share = b / size, not_b / size
+    # The four cells, and the five sizes, at once: for few overlaps the calls are what costs.
+    expected = _stacked(a * share, a * not_share, not_a * share, not_a * not_share)
+    likelihood_ratio = deviance(expected, _stacked(t, -t, -t, t)).sum(axis=0)
+    sizes = log_factorial_remainder(_stacked(a, not_a, b, not_b, N))
+    cells = log_factorial_remainder(_stacked(x_in, a - x_in, b - x_in, not_a - (b - x_in)))
+    remainders = (sizes[:4].sum(axis=0) - sizes[4]) - cells.sum(axis=0)
     return np.where(x == x_in, remainders - likelihood_ratio, -np.inf)
+
+
+def _stacked(*values: Floats) -> Floats:
+    return np.stack(np.broadcast_arrays(*values))
 
 
 def _upper_tails(x: Floats, N: Floats, a: Floats, b: Floats) -> tuple[Floats, Floats]:
@@ -297,28 +300,36 @@ def _euler_maclaurin(
     All four cells are at least about 500 here, so Stirling's series is good to the last place.
     """
     cells = np.stack([both, only_a, only_b, neither])
-    sign = np.array([1.0, -1.0, -1.0, 1.0])[:, None]
     inverse = 1.0 / cells
     curvature = inverse.sum(axis=0)
     reach = 2 * _NEGLIGIBLE / (decay + np.sqrt(decay**2 + 2 * _NEGLIGIBLE * curvature))
     nodes, weights = _gauss_legendre()
-    h = 0.5 * reach[:, None] * (1.0 + nodes)
+    y = 0.5 * (1.0 + nodes)
+    ratios = np.empty((both.size, y.size))
+    smooth = is_smooth(cells, reach)
+    ratios[smooth] = smooth_log_ratios(cells[:, smooth], -decay[smooth], reach[smooth], y)
+    ratios[~smooth] = _log_ratios(cells[:, ~smooth], decay[~smooth], reach[~smooth, None] * y)
+    integral = 0.5 * reach * (np.exp(ratios) @ weights)
+    # Derivatives of ln P at x by the series of the polygamma functions, then those of P / P(x).
+    g1 = -decay + (SIGNS * inverse * (inverse / 12 - 0.5)).sum(axis=0)
+    g2 = -(inverse * (1 - inverse * (0.5 - inverse / 6))).sum(axis=0)
+    g3 = (SIGNS * inverse**2 * (1 - inverse)).sum(axis=0)
+    third = g1**3 + 3 * g1 * g2 + g3
+    fifth = g1**5 + 10 * g1**3 * g2 + 10 * g1**2 * g3 + 15 * g1 * g2**2 + 10 * g2 * g3
+    return np.asarray(integral - 0.5 - g1 / 12 + third / 720 - fifth / 30240)
+
+
+def _log_ratios(cells: Floats, decay: Floats, h: Floats) -> Floats:
+    """Return ln P(x + h) - ln P(x), cell by cell."""
     exponent = decay[:, None] * h
     shrink = np.ones_like(h)
-    for cell, s in zip(cells[..., None], sign[:, 0], strict=True):
-        moved = s * h
+    for cell, sign in zip(cells[..., None], SIGNS[:, 0], strict=True):
+        moved = sign * h
         grown = cell + moved
         exponent += deviance(cell, moved)
         exponent += _stirling_tail(grown) - _stirling_tail(cell)
         shrink *= grown / cell
-    integral = 0.5 * reach * ((np.exp(-exponent) / np.sqrt(shrink)) @ weights)
-    # Derivatives of ln P at x by the series of the polygamma functions, then those of P / P(x).
-    g1 = -decay + (sign * inverse * (inverse / 12 - 0.5)).sum(axis=0)
-    g2 = -(inverse * (1 - inverse * (0.5 - inverse / 6))).sum(axis=0)
-    g3 = (sign * inverse**2 * (1 - inverse)).sum(axis=0)
-    third = g1**3 + 3 * g1 * g2 + g3
-    fifth = g1**5 + 10 * g1**3 * g2 + 10 * g1**2 * g3 + 15 * g1 * g2**2 + 10 * g2 * g3
-    return np.asarray(integral - 0.5 - g1 / 12 + third / 720 - fifth / 30240)
+    return -exponent - 0.5 * np.log(shrink)
 
 
 def _stirling_tail(k: Floats) -> Floats:

@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from maskstat.stats.lattice import LogTails, join_tails, outside, thinned
+from maskstat.stats.lattice import LogTails, join_tails, log_sum, outside, thinned
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+    from typing import Self
 
 __all__ = ["Law", "Sample", "sum_log_tails"]
 
@@ -27,6 +28,9 @@ _REACH_SD = 11.5  # 9 and the shift of a nudged tilt
 _REACH_CELLS = 40.0
 _FULL_CIRCLE_BELOW = 10.0  # sd of the sum; above, the integrand is 0 beyond 10 / sd
 _THINNED_FROM = 15.0
+_LARGEST_TILT = 600.0  # of a step of Newton's
+
+AnyLaw = TypeVar("AnyLaw", bound="Law")
 
 
 class Sample(NamedTuple):
@@ -60,6 +64,16 @@ class Law(ABC):
     def centre(self, tilt: float) -> tuple[float, float]:
         """Return about the mean and sd of the law when every x is weighted by exp(tilt x)."""
 
+    @classmethod
+    def centres(cls, laws: Sequence[Self]) -> Callable[[float], tuple[Floats, Floats]]:
+        """Return `centre` of all laws as one function of the tilt."""
+
+        def centres(tilt: float) -> tuple[Floats, Floats]:
+            mean, sd = zip(*(law.centre(tilt) for law in laws), strict=True)
+            return np.array(mean), np.array(sd)
+
+        return centres
+
     @abstractmethod
     def sample(self, tilt: float) -> Sample:
         """Return the law where the tilted law has mass, on points from `tilted_lattice`."""
@@ -78,7 +92,7 @@ class Law(ABC):
         return min(max(x, self.lowest + 0.5), self.highest - 0.5)
 
 
-def sum_log_tails(x: int, laws: Sequence[Law]) -> LogTails:
+def sum_log_tails(x: int, laws: Sequence[AnyLaw]) -> LogTails:
     """Return the exact tails of a sum of independent counts.
 
     Parameters
@@ -86,7 +100,7 @@ def sum_log_tails(x: int, laws: Sequence[Law]) -> LogTails:
     x
         Value of the sum.
     laws
-        Laws of the terms.
+        Laws of the terms, of one class.
 
     Returns
     -------
@@ -107,8 +121,10 @@ def sum_log_tails(x: int, laws: Sequence[Law]) -> LogTails:
     laws = [law for law in laws if law.lowest < law.highest]
     x, low, high = x - fixed, low - fixed, high - fixed
 
+    centres = type(laws[0]).centres(laws)
+
     def tilt_to(value: float) -> float:
-        return _tilt(min(max(value, low + 0.5), high - 0.5), laws)
+        return _tilt(value, low, high, centres)
 
     tilt = tilt_to(x)
     samples = [law.sample(tilt) for law in laws]
@@ -116,37 +132,47 @@ def sum_log_tails(x: int, laws: Sequence[Law]) -> LogTails:
     step = 1 if sd < _FULL_CIRCLE_BELOW else 0  # in a wide law the neighbours' tilts are the same
     nudge = min(1.0 / sd, 1.0) if sd > 0 else 1.0
 
-    def above() -> float:
-        up = max(tilt_to(x + step) if step else tilt, nudge)
-        return _invert(samples, x, up, sd, side=1) if x < high else -math.inf
+    up = max(tilt_to(x + step) if step else tilt, nudge)
+    down = min(tilt_to(x - step) if step else tilt, -nudge)
+    at, above, below = _invert(samples, x, ((tilt, 0), (up, 1), (down, -1)), sd)
+    return join_tails(
+        at,
+        lambda: below if x > low else -math.inf,
+        lambda: above if x < high else -math.inf,
+        upper=tilt > 0,
+    )
 
-    def below() -> float:
-        down = min(tilt_to(x - step) if step else tilt, -nudge)
-        return _invert(samples, x, down, sd, side=-1) if x > low else -math.inf
 
-    at = _invert(samples, x, tilt, sd, side=0)
-    return join_tails(at, below, above, upper=tilt > 0)
+def _tilt(
+    x: float, low: float, high: float, centres: Callable[[float], tuple[Floats, Floats]]
+) -> float:
+    """Return the tilt that centres a sum between low and high at x, or half a weight inside.
 
-
-def _tilt(x: float, laws: Sequence[Law]) -> float:
-    """Return the tilt that centres the sum at x, near enough for an integration line."""
-    low, high, stride = -math.inf, math.inf, 1.0
+    Near enough for an integration line. Newton's method in a bracket, on the logit of the mean
+    within the support, which is nearly linear in the tilt.
+    """
+    x = min(max(x, low + 0.5), high - 0.5)
+    goal = math.log(x - low) - math.log(high - x)
+    least, most, stride = -math.inf, math.inf, 1.0
     tilt = 0.0
     for _ in range(200):
-        centres = [law.centre(tilt) for law in laws]
-        miss = sum(mean for mean, _ in centres) - x
-        variance = sum(sd * sd for _, sd in centres)
+        means, sds = centres(tilt)
+        mean, variance = float(means.sum()), float(sds @ sds)
+        miss = mean - x
         if abs(miss) <= 0.02 * math.sqrt(variance):
             break
-        low, high = (tilt, high) if miss < 0 else (low, tilt)
-        newton = tilt - miss / variance if variance > 0 else math.inf
-        if low < newton < high and abs(newton - tilt) <= stride:
+        least, most = (tilt, most) if miss < 0 else (least, tilt)
+        newton = math.inf
+        if low < mean < high and variance > 0:
+            per_tilt = variance * (1.0 / (mean - low) + 1.0 / (high - mean))
+            newton = tilt + (goal - math.log(mean - low) + math.log(high - mean)) / per_tilt
+        if least < newton < most and abs(newton) < _LARGEST_TILT:
             tilt = newton
-        elif math.isinf(high - low):
+        elif math.isinf(most - least):
             tilt += math.copysign(stride, -miss)
             stride *= 2.0
         else:
-            tilt = 0.5 * (low + high)
+            tilt = 0.5 * (least + most)
     return tilt
 
 
@@ -158,28 +184,49 @@ def _variance(part: Sample, tilt: float) -> float:
     return float(weight @ (part.x - mean) ** 2)
 
 
-def _invert(samples: Sequence[Sample], x: float, tilt: float, sd: float, *, side: int) -> float:
-    """Return ln of P(X > x) for side 1 (tilt > 0), P(X < x) for -1 (tilt < 0), P(X = x) for 0."""
+def _invert(
+    samples: Sequence[Sample], x: float, lines: Sequence[tuple[float, int]], sd: float
+) -> list[float]:
+    """Return ln of integrals along lines, each given by its tilt and its side.
+
+    P(X > x) for side 1 (tilt > 0), P(X < x) for -1 (tilt < 0), P(X = x) for 0.
+    """
     half = math.ceil(20.0 * sd) + 40
     last = half if sd < _FULL_CIRCLE_BELOW else math.floor(10.0 / sd * half / math.pi)
-    w = np.arange(last + 1) * (math.pi / half)
-    log_scale, offset = 0.0, x
-    generating = np.ones(w.size, dtype=np.complex128)
+    w = np.arange(last + 1.0) * (math.pi / half)
+    tilts = np.array([tilt for tilt, _ in lines])
+    log_scales, generating, centre = _generating(samples, tilts, w)
+    offset = x - centre
+    share = np.where(np.arange(last + 1) % half, 2.0, 1.0) / (2 * half)
+    logs = []
+    for (tilt, side), log_scale, values in zip(lines, log_scales, generating, strict=True):
+        integrand = values * np.exp(-1j * w * offset)
+        log_scale -= tilt * offset
+        if side:  # the sum of exp(-s t) over all whole t > 0, or t < 0
+            integrand *= np.exp(-1j * side * w) / -np.expm1(-side * (tilt + 1j * w))
+            log_scale -= abs(tilt)
+        integral = float(share @ integrand.real)
+        logs.append(log_scale + math.log(integral) if integral > 0 else -math.inf)
+    return logs
+
+
+def _generating(
+    samples: Sequence[Sample], tilts: Floats, w: Floats
+) -> tuple[list[float], NDArray[np.complex128], float]:
+    """Return E[exp((tilt + i w) (X - centre))] as log scales and the values over them.
+
+    The values are complex128 (tilts, w).
+    """
+    log_scales = np.zeros(tilts.size)
+    generating = np.ones((tilts.size, w.size), dtype=np.complex128)
+    centre = 0.0
     for points, log_weight in samples:
-        log_tilted = log_weight + tilt * (points - points[0])
-        mode = int(np.argmax(log_tilted))
-        weight = np.exp(log_tilted - log_tilted[mode])
-        waves = np.exp(1j * np.outer(points - points[mode], w))
-        generating *= (weight[:, None] * waves).sum(axis=0)
-        log_scale += log_weight[mode]
-        offset -= points[mode]
-    integrand = generating * np.exp(-1j * w * offset)
-    log_scale -= tilt * offset
-    if side:  # the sum of exp(-s t) over all whole t > 0, or t < 0
-        integrand *= np.exp(-1j * side * w) / -np.expm1(-side * (tilt + 1j * w))
-        log_scale -= abs(tilt)
-    integrand[1:-1] *= 2.0
-    if last < half:
-        integrand[-1] *= 2.0
-    integral = float(integrand.real.sum()) / (2 * half)
-    return log_scale + math.log(integral) if integral > 0 else -math.inf
+        middle = float(points[int(np.argmax(log_weight + tilts[0] * (points - points[0])))])
+        log_tilted = log_weight + tilts[:, None] * (points - middle)
+        # Hundreds of layers, each with a value of a few at w = 0, would overflow.
+        log_total = log_sum(log_tilted.T)
+        weight = np.exp(log_tilted - log_total[:, None])
+        generating *= weight @ np.exp(1j * np.outer(points - middle, w))
+        log_scales += log_total
+        centre += middle
+    return log_scales.tolist(), generating, centre

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from maskstat.stats._distinct import distinct_rows
 from maskstat.stats._tilted import lattice, width
 from maskstat.stats.hypergeometric import moments
 from maskstat.stats.stratified import moments_total
@@ -162,7 +163,8 @@ def expected_jaccard(N: ArrayLike, a: ArrayLike, b: ArrayLike) -> tuple[Floats, 
     moments(N, a, b)  # refuses impossible sizes
     arrays = np.broadcast_arrays(*(np.asarray(v, dtype=np.float64) for v in (N, a, b)))
     sizes = np.stack([v.ravel() for v in arrays])
-    (Ns, as_, bs), inverse = np.unique(sizes, axis=1, return_inverse=True)
+    first, inverse = distinct_rows(sizes.T)
+    Ns, as_, bs = sizes[:, first]
     mean, sd = np.empty_like(Ns), np.empty_like(Ns)
     untilted = np.zeros_like(Ns)
     order = np.argsort(width(Ns, as_, bs, untilted))

@@ -239,17 +239,17 @@ def thinned(
     Returns
     -------
     tuple
-        Points, float64 (n,), and the step: 1 for narrow terms.
+        Points, float64 (n,), and the step, a power of two: 1 for narrow terms.
 
     Examples
     --------
     >>> points, step = thinned(0, 20, 12.0)
     >>> points.tolist(), step
-    ([0.0, 7.0, 14.0], 7.0)
+    ([0.0, 4.0, 8.0, 12.0, 16.0, 20.0], 4.0)
     """
     cosine = 1.0 - _THINNING / (sd * sd) if sd > 0 else -math.inf
     step = 2.0 * math.pi / (math.acos(cosine) + bandwidth) if cosine > -1 else 1.0
-    step = max(1.0, float(math.floor(step)))
+    step = 2.0 ** math.floor(math.log2(max(step, 1.0)))
     return np.arange(start, stop + 1.0, step), step
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from maskstat.stats.chain_step import log_moves
+from maskstat.stats.chain_step import Level, chain_log_weight
 from maskstat.stats.independent_sum import Law, Sample, sum_log_tails
 from maskstat.stats.intersection_path import IntersectionPaths
 from maskstat.stats.lattice import (
@@ -24,7 +24,6 @@ from maskstat.stats.lattice import (
     LogTails,
     Mixture,
     across,
-    log_sum,
     outside,
     tail_range,
     thinned,
@@ -32,7 +31,8 @@ from maskstat.stats.lattice import (
 from maskstat.stats.mask_sizes import checked_count, checked_sizes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
+    from typing import Self
 
 __all__ = [
     "Cumulants",
@@ -321,55 +321,79 @@ class IntersectionLaw(Law):
         self.lowest = max(0, N - sum(N - n for n in self.sizes))
         self.highest = min(self.sizes, default=N)
         if self.lowest < self.highest:
-            self._paths = IntersectionPaths(N, self.sizes)
+            self._paths = IntersectionPaths((N, self.sizes))
 
     def centre(self, tilt: float) -> tuple[float, float]:
         """Return about the mean and sd of the law when every x is weighted by exp(tilt x)."""
         path = self._paths.under(tilt)
-        return float(path.running[-1]), path.sd
+        return float(path.running[0, -1]), float(path.sd[0])
+
+    @classmethod
+    def centres(cls, laws: Sequence[Self]) -> Callable[[float], tuple[Floats, Floats]]:
+        """Return `centre` of all laws as one function of the tilt."""
+        paths = IntersectionPaths(*((law.N, law.sizes) for law in laws))
+
+        def centres(tilt: float) -> tuple[Floats, Floats]:
+            path = paths.under(tilt)
+            return path.running[:, -1], path.sd
+
+        return centres
 
     def sample(self, tilt: float) -> Sample:
         """Return the law where the tilted law has mass."""
-        path = self._paths.under(tilt)
-        centre = float(path.running[-1])
-        x, step = self.tilted_lattice(centre, path.sd)
-        mixture = self._mixture(centre, x[0], x[-1])
-        return Sample(x, mixture.log_pmf(x) + math.log(step))
+        centre, sd = self.centre(tilt)
+        x, step = self.tilted_lattice(centre, sd)
+        levels = self._levels(centre, x[0], x[-1])
+        reference = self._next_reference(round(centre), levels, self.sizes[-1])
+        last = Level(reference, int(x[0]), x.size, int(step))
+        log_weight = chain_log_weight(self.N, self.sizes[0], self.sizes[1:], [*levels, last])
+        return Sample(x, log_weight)
 
     def log_tails(self, x: int) -> LogTails:
         """Return the tails at x."""
         trivial = outside(x, self.lowest, self.highest)
         if trivial is not None:
             return trivial
-        path = self._paths.to(self.inside(x))
-        low, high = tail_range(x, path.tilt, path.sd)
-        return self._mixture(x, low, high).tails(x, upper=path.tilt > 0)
+        at = self.inside(x)
+        path = self._paths.to(np.array([at]))
+        tilt = float(path.tilt[0])
+        low, high = tail_range(x, tilt, float(path.sd[0]))
+        return self._mixture(at, low, high).tails(x, upper=tilt > 0)
 
     def _mixture(self, x: float, low: float, high: float) -> Mixture:
         """Return the law of |M_1 & ... & M_{k-1}|, as far as it matters for X from low to high."""
-        N, n = float(self.N), self.sizes
+        N, n = self.N, self.sizes
         m, log_weight = np.array([float(n[0])]), np.zeros(1)
-        windows = self._windows(x, low, high) if len(n) > 2 else []
-        for size, (start, stop, sd) in zip(n[1:-1], windows, strict=True):
-            points, step = thinned(start, stop, sd)
-            move = log_moves(m, points, N, float(size))
-            m, log_weight = points, log_sum(log_weight[:, None] + move) + math.log(step)
-        return Mixture(m, log_weight, N, float(n[-1]))
+        levels = self._levels(x, low, high)
+        if levels:
+            m, log_weight = levels[-1].values, chain_log_weight(N, n[0], n[1:-1], levels)
+        return Mixture(m, log_weight, float(N), float(n[-1]))
 
-    def _windows(self, x: float, low: float, high: float) -> list[tuple[float, float, float]]:
-        """Return first and last size and the narrowest sd of every hidden level."""
-        starts, stops, sds = [], [], []
-        for at, share in across(x, low, high):
-            path = self._paths.to(self.inside(at))
-            given_x, given_neighbours = self._paths.hidden_spread(path.running)
-            reach = share * REACH_SD * given_x + REACH_CELLS
-            starts.append(path.running[1:-1] - reach)
-            stops.append(path.running[1:-1] + reach)
-            sds.append(given_neighbours)
+    def _levels(self, x: float, low: float, high: float) -> list[Level]:
+        """Return the lattices of the hidden levels, for X around x from low to high."""
+        if len(self.sizes) == 2:
+            return []
+        at, shares = zip(*across(x, low, high), strict=True)
+        paths = self._paths.to(np.array([self.inside(v) for v in at]))
+        hidden = paths.running[:, 1:-1]
+        given_x, given_neighbours = self._paths.hidden_spread(paths.running)
+        reach = REACH_SD * np.array(shares)[:, None] * given_x + REACH_CELLS
         floor = self.N - np.cumsum([self.N - n for n in self.sizes], dtype=np.float64)[1:-1]
-        first = np.maximum(np.floor(np.min(starts, axis=0)), np.maximum(floor, 0.0))
-        last = np.minimum(np.ceil(np.max(stops, axis=0)), np.array(self.sizes[1:-1], float))
-        return list(zip(first.tolist(), last.tolist(), np.min(sds, axis=0).tolist(), strict=True))
+        first = np.maximum(np.floor((hidden - reach).min(axis=0)), np.maximum(floor, 0.0))
+        last = np.minimum(np.ceil((hidden + reach).max(axis=0)), np.array(self.sizes[1:-1], float))
+        centre = hidden[len(at) // 2].tolist()
+        windows = zip(first.tolist(), last.tolist(), given_neighbours.min(axis=0), strict=True)
+        levels: list[Level] = []
+        for n, middle, (start, stop, sd) in zip(self.sizes[1:-1], centre, windows, strict=True):
+            points, step = thinned(start, stop, float(sd))
+            reference = self._next_reference(round(middle), levels, n)
+            levels.append(Level(reference, int(start), points.size, int(step)))
+        return levels
+
+    def _next_reference(self, size: int, levels: Sequence[Level], n: int) -> int:
+        """Return the size nearest to the given one that can follow the last level's reference."""
+        before = levels[-1].reference if levels else self.sizes[0]
+        return min(max(size, 0, before + n - self.N), before, n)
 
 
 def _complements(N: int, sizes: Sequence[int]) -> tuple[int, ...]:

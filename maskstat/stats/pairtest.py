@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from maskstat.errors import UsageError
+from maskstat.stats._distinct import distinct_rows
 from maskstat.stats._quantile import TIE, first_above, log_level, log_levels, lower_quantile
 from maskstat.stats.hypergeometric import log_pmf, log_tails, moments, support
 
@@ -154,8 +155,9 @@ def interval(
     """
     level = log_levels(alpha) - math.log(2.0)
     shape = np.broadcast_shapes(np.shape(N), np.shape(a), np.shape(b), level.shape)
-    unique, inverse = np.unique(np.stack(_columns(N, a, b, level)), axis=1, return_inverse=True)
-    Ns, as_, bs, levels = unique
+    sizes = np.stack(_columns(N, a, b, level))
+    first, inverse = distinct_rows(sizes.T)
+    Ns, as_, bs, levels = sizes[:, first]
     # The upper end is the lower one of a - X ~ Hyp(N, a, N - b).
     both = _lowest(np.tile(Ns, 2), np.tile(as_, 2), np.append(bs, Ns - bs), np.tile(levels, 2))
     low, high = both[: bs.size], as_ - both[bs.size :]

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from maskstat.errors import UsageError
+from maskstat.stats._distinct import distinct_rows
 from maskstat.stats._inversion import log_pmf_and_above
 from maskstat.stats._quantile import first_above, log_levels, lower_quantile
 from maskstat.stats._stirling import log1mexp
@@ -194,9 +195,9 @@ def interval_total(
     both = np.concatenate([rows, rows])
     both[len(rows) :, :, 2] = rows[..., 0] - rows[..., 2]  # a - X, for the upper end
     keyed = np.concatenate([both, np.tile(levels.reshape(*rows.shape[:2], 1), (2, 1, 1))], axis=-1)
-    unique, inverse = np.unique(keyed, axis=0, return_inverse=True)
-    Ns, as_, bs, ls = np.moveaxis(unique, -1, 0)
-    lowest = _lowest_total(Ns, as_, bs, ls[:, 0])[inverse.ravel()]
+    first, inverse = distinct_rows(keyed.reshape(len(keyed), math.prod(keyed.shape[1:])))
+    Ns, as_, bs, ls = np.moveaxis(keyed[first], -1, 0)
+    lowest = _lowest_total(Ns, as_, bs, ls[:, 0])[inverse]
     low, high = lowest[: len(rows)], rows[..., 1].sum(axis=-1) - lowest[len(rows) :]
     return low.astype(np.int64).reshape(shape), high.astype(np.int64).reshape(shape)
 

@@ -12,9 +12,9 @@ from maskstat.layout import Layout
 from maskstat.stats.consensus_bins import (
     BinMoments,
     bin_log_p,
-    bin_moments,
     bins_omnibus,
-    total_bin_moments,
+    layer_bin_moments,
+    summed_bin_moments,
 )
 from maskstat.stats.grosse_baseline import figure4_never, figure4_shared
 from maskstat.stats.multiway import (
@@ -92,19 +92,22 @@ def vote_bins(
     n = kept.shape[0]
     layers = [(int(size), kept[:, i].tolist()) for i, size in enumerate(layout.sizes)]
     columns: dict[str, list[Cell]] = {name: [] for name in CONSENSUS_COLUMNS}
-    for name, counts, (size, sizes) in zip(layout.names, histogram, layers, strict=True):
+    moments = layer_bin_moments(layers)
+    for name, counts, (size, sizes), of_layer in zip(
+        layout.names, histogram, layers, moments, strict=True
+    ):
         tails = (
             kept_by_none_log_tails(int(counts[0]), size, sizes),
             shared_by_all_log_tails(int(counts[n]), size, sizes),
         )
-        _add_layer(columns, name, size, counts, bin_moments(size, sizes), tails, sizes)
+        _add_layer(columns, name, size, counts, of_layer, tails, sizes)
     total = histogram.sum(axis=0)
     tails = (
         total_kept_by_none_log_tails(int(total[0]), layers),
         total_shared_by_all_log_tails(int(total[n]), layers),
     )
-    moments = total_bin_moments(layers)
-    _add_layer(columns, "total", layout.size, total, moments, tails, kept.sum(axis=1).tolist())
+    whole = summed_bin_moments(moments)
+    _add_layer(columns, "total", layout.size, total, whole, tails, kept.sum(axis=1).tolist())
     columns["in_ticket"] = [votes >= least for _ in (*layers, None) for votes in range(n + 1)]
     columns["note"] = [None] * len(columns["layer"])
     return columns
