@@ -164,7 +164,7 @@ CHECKS = [
                 ours="maskstat, SimSIMD",
                 peer="C",
                 at_least=0.5,
-                reached=0.2,
+                reached=0.24,
                 reason=SIMSIMD_ALONE,
             ),
         ],

@@ -224,7 +224,16 @@ CHECKS = [
         contenders=in_memory,
         bars=[
             Bar(ours="maskstat", peer="plain read", at_least=0.25),
-            Bar(ours="maskstat, 2 cores", peer="plain read, 2 cores", at_least=0.4),
+            Bar(
+                ours="maskstat, 2 cores",
+                peer="plain read, 2 cores",
+                at_least=0.4,
+                reached=0.33,
+                reason=(
+                    "Between 0.33 and 0.44 in five runs on this machine, where one core reaches "
+                    "0.46 of its own read. Where the second core's time goes was not separated."
+                ),
+            ),
         ],
     ),
 ]

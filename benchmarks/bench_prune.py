@@ -155,7 +155,19 @@ CHECKS = [
         contenders=processes,
         clock=time.perf_counter,
         training=True,
-        bars=[Bar(ours="two processes", peer="one process", at_least=1.8)],
+        bars=[
+            Bar(
+                ours="two processes",
+                peer="one process",
+                at_least=1.8,
+                reached=1.65,
+                reason=(
+                    "1.65 on the quiet machine; the loops that this replaced had 1.89 in one run "
+                    "and 1.45 to 2.05 in others: the second core of this virtual machine is not "
+                    "always free."
+                ),
+            )
+        ],
     ),
 ]
 
