@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator, Mapping
 from hashlib import sha256
@@ -12,7 +13,7 @@ from h5py import h5a, h5d, h5f, h5g, h5p, h5s, h5t
 
 from maskstat.archive import spec
 from maskstat.archive.ahead import in_order, n_threads
-from maskstat.archive.encode import Encoder
+from maskstat.archive.encode import Encoder, least_gain
 from maskstat.archive.guard_members import AttributeValue
 from maskstat.archive.payloads import Payload
 from maskstat.archive.pieces import Pieces
@@ -86,7 +87,8 @@ class Builder:
         digest = sha256()
         made: Any = None
         compress = True
-        encoder = Encoder()
+        row_bytes = math.prod(payload.shape[1:]) * int(payload.dtype[1])
+        encoder = Encoder(worth=least_gain(row_bytes))
         waiting: list[tuple[int, _Bytes, int]] = []
 
         def encode(chunk: tuple[int, _Bytes]) -> bytes | None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from maskstat import archive
 from maskstat.archive import spec
-from maskstat.archive.encode import Encoder, encode_chunk
+from maskstat.archive.encode import Encoder, encode_chunk, least_gain
 from maskstat.archive.pieces import Pieces, array_chunk, mask_chunk
 from maskstat.bits import Words
 from maskstat.mask import Layout, Mask
@@ -77,6 +77,17 @@ def test_every_chunk_comes_back(data: bytes) -> None:
 def test_an_encoder_that_remembers_gives_what_it_gives_without(chunks: list[bytes]) -> None:
     encoder = Encoder()
     assert [encoder(chunk) for chunk in chunks] == [encode_chunk(chunk) for chunk in chunks]
+
+
+@pytest.mark.parametrize(("density", "packed"), [(0.04, True), (0.125, False), (0.45, False)])
+def test_large_rows_are_compressed_only_where_that_halves_them(
+    density: float, packed: bool
+) -> None:
+    bits = np.random.default_rng(0).random(1 << 20) < density
+    chunk = np.packbits(bits).tobytes()
+    large = encode_chunk(chunk, worth=least_gain(64 << 20))
+    assert (large is not None) == packed
+    assert (encode_chunk(chunk, worth=least_gain((64 << 20) - 1)) is not None) == (density < 0.4)
 
 
 SHAPES = st.lists(st.integers(1, 12), min_size=1, max_size=4)

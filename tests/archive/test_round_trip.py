@@ -168,7 +168,7 @@ def test_the_clock_is_in_no_digest_and_the_rest_is(run: Run) -> None:
 
 def test_digests_do_not_depend_on_filters(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     packed = archive.to_bytes([run])
-    monkeypatch.setattr(encode, "encode_chunk", lambda data: None)
+    monkeypatch.setattr(encode, "encode_chunk", lambda data, worth: None)
     plain = archive.to_bytes([run])
     assert plain != packed
     digests = [archive.open_archive(image).content_digest for image in (packed, plain)]

@@ -251,7 +251,7 @@ def test_short_rows_are_checked_together_as_one_by_one(
 def test_a_damaged_short_row_does_not_harm_the_others_of_its_chunk(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(encode, "encode_chunk", lambda data: None)
+    monkeypatch.setattr(encode, "encode_chunk", lambda data, worth: None)
     rng = np.random.default_rng(0)
     run = Run.from_masks("a", [Mask.from_arrays({"fc": rng.random(3000) < d}) for d in (0.6, 0.5)])
     image = bytearray(archive.to_bytes([run]))
