@@ -96,11 +96,20 @@ class MaskstatGroup(click.Group):
             ctx.fail(f"there is no command '{printable(name)}'; {closest(name, COMMANDS)}")
         return super().resolve_command(ctx, args)
 
+    def _written(self, ctx: click.Context) -> Any:
+        """Run the command, and have what it wrote leave the buffer, where that can fail."""
+        try:
+            result = super().invoke(ctx)
+        except click.exceptions.Exit:
+            sys.stdout.flush()
+            raise
+        sys.stdout.flush()
+        return result
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; every way it can end has its exit status."""
         try:
-            result = super().invoke(ctx)
-            sys.stdout.flush()
+            result = self._written(ctx)
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
         except KeyboardInterrupt:

@@ -268,7 +268,8 @@ def test_a_download_that_is_killed_is_resumed(server, tmp_path, sent):
     killed = threading.Event()
     server.answer = slowly
     code = (
-        "import sys; from pathlib import Path\n"
+        "import signal, sys; from pathlib import Path\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # the shell may ignore it
         "from maskstat.prune.data.download import download\n"
         "from maskstat.prune.data.sources import Source\n"
         f"s = Source(file='data.bin', md5='{hashlib.md5(CONTENT).hexdigest()}', folders=())\n"
