@@ -28,6 +28,7 @@ __all__ = [
     "WordArray",
     "WordSource",
     "Words",
+    "check_whole",
     "count",
     "layer_counts",
     "pack",
@@ -96,6 +97,17 @@ def sliceable(source: WordSource) -> bool:
     first word to their last by one thread.
     """
     return bool(getattr(source, "sliceable", False))
+
+
+def check_whole(source: WordSource) -> None:
+    """Let a mask be checked of which not all words are going to be read.
+
+    A mask in a file that is checked on the way from its first word to its last has a method
+    ``check`` for that.
+    """
+    check = getattr(source, "check", None)
+    if check is not None:
+        check()
 
 
 def word_count(n_bits: int) -> int:
@@ -174,7 +186,7 @@ def segment_counts(words: WordArray, start: int, edges: IntArray, totals: IntArr
     Parameters
     ----------
     words : uint64 (..., n)
-        A tile, the same range of one or several masks; n at most 2**26.
+        A tile, the same range of one or several masks; n below 2**26.
     start
         Word offset of the tile in the mask.
     edges : int64 (n_layers + 1,)
@@ -257,14 +269,15 @@ def pair_counts(
     tiling = pair_tiling(used.size, limit=limit, threads=workers)
     parts = list(tiles(n_words, max(1, -(-n_words // tiling.threads))))
     if len(pairs) == 1:
-        count = partial(_pair_shared, sources[pairs[0][0]], sources[pairs[0][1]], edges, tiling)
-        totals[0] = np.sum(at_once(count, parts), axis=0)
+        a, b = (sources[index] for index in pairs[0])
+        count_part = partial(_pair_shared, a, b, edges, tiling)
+        totals[0] = np.sum(at_once(count_part, parts), axis=0)
         return totals
     for chosen in _blocks(wanted, used, tiling.masks):
         rows, local = np.unique(wanted[chosen], return_inverse=True)
         masks = [sources[row] for row in rows]
-        count = partial(_stack_shared, masks, local.reshape(-1, 2), edges, tiling)
-        totals[chosen] = np.sum(at_once(count, parts), axis=0)
+        count_part = partial(_stack_shared, masks, local.reshape(-1, 2), edges, tiling)
+        totals[chosen] = np.sum(at_once(count_part, parts), axis=0)
     return totals
 
 

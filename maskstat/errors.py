@@ -89,6 +89,9 @@ def closest(name: str, known: Iterable[str], *, limit: int = 8) -> str:
 class MaskstatError(Exception):
     """Something went wrong that the user can understand and mend.
 
+    What it says is `printable`, since names in it may come from a file; its place is as it was
+    given, since it may be a path.
+
     Parameters
     ----------
     fact
@@ -109,11 +112,11 @@ class MaskstatError(Exception):
         self, fact: str, *, code: str, place: str = "", consequence: str = "", hint: str = ""
     ) -> None:
         super().__init__(fact)
-        self.fact = fact
+        self.fact = printable(fact)
         self.code = code
         self.place = place
-        self.consequence = consequence
-        self.hint = hint
+        self.consequence = printable(consequence)
+        self.hint = printable(hint)
 
     def __reduce__(self) -> tuple[Callable[..., MaskstatError], tuple[Any, ...]]:
         """Keep everything on the way from one process to another."""

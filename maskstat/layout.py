@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -15,6 +16,9 @@ from maskstat.bits import IntArray, word_count
 from maskstat.errors import InputError, LayoutMismatchError, NotFoundError, closest, printable
 
 __all__ = ["Layer", "Layout", "Parameter"]
+
+_TOTAL = "total"
+"""What tables call all layers together."""
 
 
 class Layer(NamedTuple):
@@ -115,7 +119,7 @@ class Layout:
         Raises
         ------
         InputError
-            No layers, or a layer without weights.
+            No layers, one without weights, or one called ``total``.
 
         Examples
         --------
@@ -132,12 +136,19 @@ class Layout:
         layers: list[Layer] = []
         word_offset = weight_offset = 0
         for name, shape in shapes.items():
-            layer = Layer(name, tuple(int(n) for n in shape), word_offset, weight_offset)
-            if not name or min(layer.shape, default=1) < 1:
+            layer = Layer(name, tuple(map(operator.index, shape)), word_offset, weight_offset)
+            if not isinstance(name, str) or not name or min(layer.shape, default=1) < 1:
                 raise InputError(
-                    f"layer '{printable(name)}' has shape {layer.shape}",
+                    f"layer {name!r} has shape {layer.shape}",
                     code="empty-layer",
-                    consequence="a layer needs a name and at least one weight",
+                    consequence="a layer needs a name, a text, and at least one weight",
+                )
+            if name == _TOTAL:
+                raise InputError(
+                    f"a layer is called '{_TOTAL}'",
+                    code="reserved-name",
+                    consequence="its rows could not be told from those of all layers together",
+                    hint=f"another name; of a foreign file, --exclude {_TOTAL}",
                 )
             layers.append(layer)
             word_offset += layer.n_words
@@ -145,7 +156,7 @@ class Layout:
         parameters: list[Parameter] = []
         offset = 0
         for name, shape in (others or {}).items():
-            parameters.append(Parameter(name, tuple(int(n) for n in shape), offset))
+            parameters.append(Parameter(name, tuple(map(operator.index, shape)), offset))
             offset += parameters[-1].size
         return cls(tuple(layers), tuple(parameters), tuple(graph))
 
@@ -203,8 +214,10 @@ class Layout:
             )
         return self.names.index(name)
 
-    def select(self, patterns: Sequence[str]) -> list[int]:
-        """Return the positions of the layers that any of the glob patterns names, in order.
+    def select(self, patterns: str | Sequence[str]) -> list[int]:
+        """Return the positions of the layers that a glob pattern, or any of several, names.
+
+        A layer's own name always names it, whatever characters it has.
 
         Raises
         ------
@@ -216,8 +229,9 @@ class Layout:
         >>> Layout.from_shapes({"conv1": (1,), "conv2": (1,), "fc": (1,)}).select(["conv*"])
         [0, 1]
         """
+        patterns = [patterns] if isinstance(patterns, str) else patterns
         for pattern in patterns:
-            if not any(fnmatchcase(name, pattern) for name in self.names):
+            if not any(_is_named(name, pattern) for name in self.names):
                 raise NotFoundError(
                     f"no layer is named '{printable(pattern)}'",
                     code="no-such-layer",
@@ -226,7 +240,7 @@ class Layout:
         return [
             index
             for index, name in enumerate(self.names)
-            if any(fnmatchcase(name, pattern) for pattern in patterns)
+            if any(_is_named(name, pattern) for pattern in patterns)
         ]
 
     def require_same(self, other: Layout, *, place: str = "", other_place: str = "") -> None:
@@ -257,3 +271,7 @@ class Layout:
             place=other_place,
             consequence="masks over different layers cannot be compared",
         )
+
+
+def _is_named(name: str, pattern: str) -> bool:
+    return name == pattern or fnmatchcase(name, pattern)

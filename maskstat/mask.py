@@ -9,11 +9,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from maskstat.bits import (
+    WORD_BITS,
     BoolArray,
     IntArray,
     WordArray,
     Words,
     WordSource,
+    check_whole,
     layer_counts,
     pack,
     sliceable,
@@ -89,16 +91,16 @@ class Mask:
         Raises
         ------
         InputError
-            A value is neither 0 nor 1, or there are no layers.
+            A value is neither 0 nor 1 or no array, or there are no layers.
         """
-        bits = {name: _as_bool(name, np.asarray(array)) for name, array in arrays.items()}
+        bits = {name: _as_bool(name, array) for name, array in arrays.items()}
         layout = Layout.from_shapes({name: array.shape for name, array in bits.items()})
         return cls(layout, Words(np.concatenate([pack(b) for b in bits.values()])), label=label)
 
     @classmethod
     def dense(cls, layout: Layout) -> Mask:
         """Build the mask of the unpruned network."""
-        rows = [pack(np.ones(layer.size, np.bool_)) for layer in layout.layers]
+        rows = [_dense_words(layer, 0, layer.n_words) for layer in layout.layers]
         return cls(layout, Words(np.concatenate(rows)), kept=layout.sizes)
 
     @property
@@ -112,8 +114,22 @@ class Mask:
         return sliceable(self._source)
 
     def words(self, start: int = 0, stop: int | None = None) -> WordArray:
-        """Return the packed words `start` to `stop`, uint64, not to be modified."""
+        """Return the packed words `start` to `stop`, uint64, not to be modified.
+
+        A long mask in a file is checked while its words are read from first to last; whoever
+        reads only some of them calls `check` before.
+        """
         return self._source.words(start, self.n_words if stop is None else stop)
+
+    def check(self) -> None:
+        """Check a mask in a file against its digest, once; in memory there is nothing to check.
+
+        Raises
+        ------
+        CorruptArchiveError
+            It is not what was written.
+        """
+        check_whole(self._source)
 
     @property
     def kept(self) -> IntArray:
@@ -146,6 +162,7 @@ class Mask:
             No layer has this name.
         """
         layer = self.layout.layers[self.layout.index(name)]
+        self.check()
         words = self.words(layer.word_offset, layer.word_offset + layer.n_words)
         return unpack(words, layer.size).reshape(layer.shape)
 
@@ -198,6 +215,8 @@ class Mask:
             own = next((one for one in self.layout.layers if one.name == layer.name), layer)
             if own.shape != layer.shape:
                 layout.require_same(self.layout, other_place=self.label)
+        if not set(self.layout.names) <= set(layout.names):
+            self.check()
         mine = {
             layer.name: (layer, kept)
             for layer, kept in zip(self.layout.layers, self.kept, strict=True)
@@ -281,7 +300,7 @@ class Mask:
         return html_table(list(rows[0]), rows, n_rows=len(rows), numeric=numeric, caption=title)
 
     def __repr__(self) -> str:
-        name = f" '{self.label}'" if self.label else ""
+        name = f" '{printable(self.label)}'" if self.label else ""
         return (
             f"<Mask{name}: {self.n_kept:,} of {self.layout.size:,} weights kept "
             f"({100 * self.density:.3g} %) in {len(self.layout.layers)} layers>"
@@ -302,20 +321,39 @@ class _Stitched(NamedTuple):
     def sliceable(self) -> bool:
         return sliceable(self.source)
 
+    def check(self) -> None:
+        check_whole(self.source)
+
     def words(self, start: int, stop: int) -> WordArray:
-        parts: list[WordArray] = []
+        parts = [np.empty(0, np.uint64)] if start >= stop else []
         for layer, place in self.layers:
             lo = max(start - layer.word_offset, 0)
             hi = min(stop - layer.word_offset, layer.n_words)
             if lo < hi and place is None:
-                parts.append(pack(np.ones(layer.size, np.bool_))[lo:hi])
+                parts.append(_dense_words(layer, lo, hi))
             elif lo < hi and place is not None:
                 parts.append(self.source.words(place + lo, place + hi))
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
-def _as_bool(name: str, array: np.ndarray) -> BoolArray:
+def _dense_words(layer: Layer, start: int, stop: int) -> WordArray:
+    """Return words `start` to `stop`, one or more, of a layer that keeps every weight."""
+    words = np.full(stop - start, np.iinfo(np.uint64).max, np.uint64)
+    if stop == layer.n_words:
+        words[-1] >>= np.uint64(-layer.size % WORD_BITS)
+    return words
+
+
+def _as_bool(name: str, values: ArrayLike) -> BoolArray:
     """Take 0/1 numbers as booleans, and nothing else."""
+    try:
+        array = np.asarray(values)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise InputError(
+            f"layer '{printable(name)}' cannot be taken as an array: {error}",
+            code="not-binary",
+            consequence="it is no mask",
+        ) from error
     if array.dtype == np.bool_:
         return array
     bits: BoolArray = array == 1

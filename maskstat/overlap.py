@@ -18,7 +18,7 @@ from maskstat.segments import Segments
 
 __all__ = ["Group", "Intersections", "find_cdist", "groups", "hamming_shared", "pays"]
 
-Words: TypeAlias = NDArray[np.uint64]
+WordArray: TypeAlias = NDArray[np.uint64]
 Totals: TypeAlias = NDArray[np.integer[Any]]
 CDist: TypeAlias = Callable[..., Any]
 
@@ -90,7 +90,7 @@ class Intersections:
         self._both = np.empty(n_words, np.uint64)
         self._counts = np.empty(n_words, np.uint8)
 
-    def shared(self, mask: Words, partners: Words, cut: Segments) -> Totals:
+    def shared(self, mask: WordArray, partners: WordArray, cut: Segments) -> Totals:
         """Return what a tile shares with each of its partners, (..., n_segments)."""
         both = self._both[: partners.size].reshape(partners.shape)
         counts = self._counts[: partners.size].reshape(partners.shape)
@@ -115,7 +115,7 @@ def pays(cut: Segments) -> bool:
 
 
 def hamming_shared(
-    cdist: CDist, stack: Words, pairs: NDArray[np.int64], cut: Segments, totals: Totals
+    cdist: CDist, stack: WordArray, pairs: NDArray[np.int64], cut: Segments, totals: Totals
 ) -> None:
     """Add what pairs share to their totals, by |A and B| = (|A| + |B| - |A xor B|) / 2.
 

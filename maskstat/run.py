@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maskstat.bits import IntArray, WordArray, Words, layer_counts
-from maskstat.errors import InputError, NotFoundError
+from maskstat.errors import InputError, NotFoundError, printable
 from maskstat.mask import Layout, Mask
 from maskstat.table import Cell, html_table, plain
 
@@ -108,6 +108,11 @@ class _Row(NamedTuple):
 
     def words(self, start: int, stop: int) -> WordArray:
         return self.rows.words(self.row, start, stop)
+
+    def check(self) -> None:
+        check = getattr(self.rows, "check", None)
+        if check is not None:
+            check(self.row)
 
 
 class Weights(NamedTuple):
@@ -304,7 +309,7 @@ class Run:
         kind
             ``initial``, ``rewind`` or ``final``.
         iteration
-            The iteration whose weights are wanted; -1 is the last stored.
+            The iteration whose weights are wanted; -1 is the last stored, -2 the one before it.
 
         Raises
         ------
@@ -312,21 +317,21 @@ class Run:
             These weights are not stored.
         """
         stored = self.weights.get(kind)
-        if stored is None or (iteration >= 0 and iteration not in stored.iterations):
-            have = (
-                f"stored for iterations {list(stored.iterations)}"
-                if stored is not None
-                else f"stored are: {', '.join(self.weights) or 'none'}"
-            )
-            raise NotFoundError(
-                f"no {kind} weights are stored" + (f" at {iteration}" if iteration >= 0 else ""),
-                code="no-weights",
-                place=self.label,
-                consequence=have,
-                hint="maskstat prune --save-weights all",
-            )
-        row = stored.iterations.index(iteration) if iteration >= 0 else len(stored.iterations) - 1
-        return np.asarray(stored.values[row], np.float32)
+        iterations = stored.iterations if stored is not None else ()
+        if stored is not None and iteration in iterations:
+            return np.asarray(stored.values[iterations.index(iteration)], np.float32)
+        if stored is not None and -len(iterations) <= iteration < 0:
+            return np.asarray(stored.values[iteration + len(iterations)], np.float32)
+        raise NotFoundError(
+            f"no {printable(kind)} weights are stored"
+            + (f" at {iteration}" if iteration != -1 else ""),
+            code="no-weights",
+            place=self.label,
+            consequence=f"stored for iterations {list(iterations)}"
+            if stored is not None
+            else f"stored are: {', '.join(self.weights) or 'none'}",
+            hint="maskstat prune --save-weights all",
+        )
 
     def rows(self) -> list[dict[str, Cell]]:
         """Return one dict an iteration, as ``pandas.DataFrame`` takes them.
@@ -348,7 +353,10 @@ class Run:
                 "size": size,
                 "kept": kept,
                 "density": kept / size,
-                **{name: plain(values[t]) for name, values in measured.items() if t < len(values)},
+                **{
+                    name: plain(values[t]) if t < len(values) else None
+                    for name, values in measured.items()
+                },
             }
             for t, kept in enumerate(self.kept.sum(axis=1).tolist())
         ]

@@ -30,7 +30,8 @@ class Selectable(Protocol):
 
 T = TypeVar("T", bound=Selectable)
 
-_RANGE = re.compile(r"(\d+)(?:-(\d+))?")
+_RANGE = re.compile(r"([0-9]{1,19})(?:-([0-9]{1,19}))?")
+"""Numbers as long as a seed of 64 bits may be."""
 
 
 def parse_iterations(text: str, n_iterations: int, *, place: str = "") -> list[int]:
@@ -138,4 +139,4 @@ def _meets(run: Selectable, key: str, value: str) -> bool:
     match = _RANGE.fullmatch(value)
     if isinstance(actual, int):
         return match is not None and int(match[1]) <= actual <= int(match[2] or match[1])
-    return actual is not None and fnmatchcase(actual, value)
+    return actual is not None and (actual == value or fnmatchcase(actual, value))

@@ -1,4 +1,4 @@
-"""Threads for work in memory: how many are worth it, and the same work on several ranges."""
+"""Threads: how many are worth it, and the same work on several ranges."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ __all__ = ["at_once", "n_threads"]
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
-_MOST = 4  # memory has no more to give
-_WORTH = 1 << 25  # bytes; below, starting threads takes longer than counting
+_MOST = 4  # memory has no more to give, and hashing, one after another, is left behind by four
+_LEAST_BYTES = 1 << 25  # below, starting threads takes longer than counting
 
 
-def n_threads(n_bytes: int, *, asked: int | None = None) -> int:
-    """Return how many threads to count so many bytes with.
+def n_threads(n_bytes: int, *, asked: int | None = None, least: int = _LEAST_BYTES) -> int:
+    """Return how many threads are worth it for so many bytes.
 
     Parameters
     ----------
@@ -24,18 +24,20 @@ def n_threads(n_bytes: int, *, asked: int | None = None) -> int:
         Size of the input.
     asked
         What the user wants; by default the processor cores allowed to this process, at most four.
+    least
+        Bytes below which one thread is faster; by default where they are counted in memory.
 
     Returns
     -------
     int
-        1 below 32 MiB, whatever was asked.
+        1 below `least`, whatever was asked.
 
     Examples
     --------
     >>> n_threads(1 << 20, asked=8), n_threads(1 << 30, asked=3)
     (1, 3)
     """
-    if n_bytes < _WORTH:
+    if n_bytes < least:
         return 1
     if asked is not None:
         return max(1, asked)

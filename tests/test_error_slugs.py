@@ -50,6 +50,18 @@ def answers(labels=(0, 1, 2)):
     return Outputs(logits=np.eye(3, dtype="f4")[None], iterations=(1,), labels=truth)
 
 
+def test_what_an_error_says_does_nothing_to_a_terminal(tmp_path):
+    path = tmp_path / "a\x1b[31m.h5"
+    path.write_bytes(b"nothing of ours")
+    with pytest.raises(MaskstatError) as caught:
+        maskstat.verify(path)
+    error = caught.value
+    assert error.place == str(path)
+    assert "a\\x1b[31m.h5" in error.hint
+    assert all(line.isprintable() for line in str(error).splitlines())
+    assert "\x1b" not in command("verify", path)[1]
+
+
 @pytest.fixture
 def pair(tmp_path):
     """Two archives of masks over one layer."""
@@ -67,6 +79,7 @@ def pair(tmp_path):
     [
         ("--iteration", "two", "bad-iteration"),
         ("--pairs", "1-2", "bad-pairs"),
+        ("--pairs", "1:2,2:1", "bad-pairs"),
         ("--pairs", "1:9", "no-such-input"),
         ("--select", "colour=blue", "bad-selection"),
         ("--null", "void", "unknown-null"),

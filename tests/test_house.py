@@ -27,7 +27,7 @@ ROOMS = {
     "selection": {"run", "errors"},
     "table": {"errors"},
     "graph": {"errors"},
-    "archive": {"run", "mask", "layout", "bits", "segments", "errors", "table"},
+    "archive": {"run", "mask", "layout", "bits", "segments", "threads", "errors", "table"},
     "convert": {"archive", "run", "mask", "layout", "bits", "errors", "table"},
     "stats": {"graph", "run", "mask", "layout", "votes", "bits", "selection", "table", "errors"},
     "prune": {

@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from maskstat.bits import Words, layer_counts
 from maskstat.errors import InputError, LayoutMismatchError, NotFoundError
 from maskstat.mask import Layout, Mask
 
@@ -55,6 +56,23 @@ def test_restrict_takes_layers_in_the_given_order(arrays, data):
         np.testing.assert_array_equal(part.words(start, start + 1), part.words()[start : start + 1])
 
 
+@given(mask_arrays, st.integers(1, 300))
+def test_layers_that_a_mask_does_not_have_are_dense(arrays, size):
+    mask = Mask.from_arrays(arrays)
+    shapes = {"first": (size,), **{n: a.shape for n, a in arrays.items()}, "last": (size, 2)}
+    wider = mask.over(Layout.from_shapes(shapes))
+    for name, array in wider.to_arrays().items():
+        np.testing.assert_array_equal(array, arrays.get(name, np.ones(shapes[name], bool)))
+    counted = layer_counts(Words(wider.words()), wider.layout.edges)
+    assert counted.tolist() == wider.kept.tolist(), "padding is 0"
+    for start in range(wider.n_words):
+        assert wider.words(start, start + 1) == wider.words()[start]
+        assert wider.words(start, start).size == 0
+    dense = Mask.dense(wider.layout)
+    counted = layer_counts(Words(dense.words()), dense.layout.edges)
+    assert counted.tolist() == dense.layout.sizes.tolist()
+
+
 def test_layers_start_on_word_boundaries():
     layout = Layout.from_shapes({"a": (65,), "b": (2, 3)}, others={"bias": (3,), "scalar": ()})
     assert layout.edges.tolist() == [0, 2, 3]
@@ -69,6 +87,13 @@ def test_only_zeros_and_ones_make_a_mask(value):
     assert caught.value.code == "not-binary"
 
 
+@pytest.mark.parametrize("rows", [[[1], [1, 0]], [1, [0]], ["1", "0"], [None], None])
+def test_what_is_no_array_of_numbers_is_no_mask(rows):
+    with pytest.raises(InputError) as caught:
+        Mask.from_arrays({"fc": rows})
+    assert caught.value.code == "not-binary"
+
+
 def test_negative_zero_and_float_ones_are_a_mask():
     mask = Mask.from_arrays({"fc": np.array([-0.0, 1.0, 0.0])})
     assert mask.layer("fc").tolist() == [False, True, False]
@@ -76,7 +101,13 @@ def test_negative_zero_and_float_ones_are_a_mask():
 
 @pytest.mark.parametrize(
     ("shapes", "code"),
-    [({}, "no-layers"), ({"a": (0, 3)}, "empty-layer"), ({"": (1,)}, "empty-layer")],
+    [
+        ({}, "no-layers"),
+        ({"a": (0, 3)}, "empty-layer"),
+        ({"": (1,)}, "empty-layer"),
+        ({3: (1,)}, "empty-layer"),
+        ({"fc": (1,), "total": (1,)}, "reserved-name"),
+    ],
 )
 def test_a_layout_needs_layers_with_weights(shapes, code):
     with pytest.raises(InputError) as caught:
@@ -106,6 +137,12 @@ def test_an_unknown_layer_is_answered_with_the_nearest():
     with pytest.raises(NotFoundError):
         mask.layout.select(["conv*", "nothing*"])
     assert mask.layout.select(["*1.weight"]) == [0, 1]
+
+
+def test_a_layers_own_name_selects_it():
+    layout = Layout.from_shapes({"params['fc']": (2,), "p": (1,)})
+    assert layout.select(["params['fc']"]) == [0]
+    assert layout.select(["p"]) == [1]
 
 
 def test_repr_says_how_much_is_kept():

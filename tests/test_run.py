@@ -20,6 +20,12 @@ def test_the_dense_network_comes_first():
     assert run.density(1) == pytest.approx(2 / 3)
 
 
+def test_a_series_that_ends_early_has_no_value_after_it():
+    run = run_of([1, 0], series={"test_accuracy": np.array([0.5])})
+    assert [row["test_accuracy"] for row in run.rows()] == [0.5, None]
+    assert "<td" in run._repr_html_()
+
+
 def test_an_iteration_that_is_not_there_is_named():
     with pytest.raises(NotFoundError, match="iterations 0 to 1"):
         run_of([1, 0]).mask(2)
@@ -42,7 +48,9 @@ def test_stored_weights_are_found_by_iteration():
     values = np.arange(6, dtype=np.float32).reshape(2, 3)
     run = run_of([1, 1, 0], weights={"final": Weights(values=values, iterations=(0, 1))})
     assert run.weight("final").tolist() == [3, 4, 5]
-    assert run.weight("final", 0).tolist() == [0, 1, 2]
+    assert run.weight("final", 0).tolist() == run.weight("final", -2).tolist() == [0, 1, 2]
+    with pytest.raises(NotFoundError, match="no final weights are stored at -3"):
+        run.weight("final", -3)
     with pytest.raises(NotFoundError, match="stored are: final"):
         run.weight("initial")
     with pytest.raises(NotFoundError, match=r"stored for iterations \[0, 1\]"):
@@ -65,6 +73,8 @@ def test_iterations_in_words(text, n, expected):
         ("2-1", NotFoundError),
         ("-1", UsageError),
         ("", UsageError),
+        ("9" * 5000, UsageError),
+        ("\u0661", UsageError),
     ],
 )
 def test_iterations_that_are_none(text, error):
@@ -77,7 +87,10 @@ def test_runs_are_selected_by_what_is_known_of_them():
     other = run_of([1, 0], run_id="other", method="random", seed=0)
     assert select_runs([*runs, other], "method=l1-* seed=1-2") == runs[1:3]
     assert select_runs([*runs, other], "run=oth*") == [other]
-    with pytest.raises(NotFoundError):
-        select_runs(runs, "seed=9")
+    for seed in ("9", "9" * 5000):
+        with pytest.raises(NotFoundError):
+            select_runs(runs, f"seed={seed}")
+    (bracketed,) = select_runs([run_of([1, 0], method="top[2]"), *runs], "method=top[2]")
+    assert bracketed.method == "top[2]"
     with pytest.raises(UsageError, match="did you mean 'method'"):
         select_runs(runs, "metod=l1")

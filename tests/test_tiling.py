@@ -67,7 +67,8 @@ def test_segments_are_the_layers_of_a_tile(lengths, data):
 def test_threads_are_the_cores_allowed_at_most_four(cores, n, monkeypatch):
     monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(cores)), raising=False)
     assert threads.n_threads(1 << 30) == n
-    assert threads.n_threads(1 << 20) == 1
+    assert threads.n_threads(1 << 20) == threads.n_threads(1 << 20, asked=7) == 1
+    assert threads.n_threads(1 << 20, least=1 << 20) == n
     assert threads.n_threads(1 << 30, asked=7) == 7
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, TypeVar
@@ -10,27 +9,13 @@ from typing import TYPE_CHECKING, TypeVar
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
-__all__ = ["in_order", "n_threads"]
+__all__ = ["LEAST_BYTES", "in_order"]
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
-_MOST = 4
-
-
-_WORTH = 1 << 23
-
-
-def n_threads(n_bytes: int) -> int:
-    """Return how many threads are worth it for so many bytes, within the processor cores allowed.
-
-    Threads help because zlib lets others run beside it; four leave hashing behind, which is one
-    after another.
-    """
-    if n_bytes < _WORTH:
-        return 1
-    allowed = getattr(os, "sched_getaffinity", None)
-    return min(_MOST, len(allowed(0)) if allowed else os.cpu_count() or 1)
+LEAST_BYTES = 1 << 23
+"""Bytes from which threads are worth it where zlib, which lets others run beside it, codes them."""
 
 
 def in_order(

@@ -12,11 +12,12 @@ import numpy as np
 from h5py import h5a, h5d, h5f, h5g, h5p, h5s, h5t
 
 from maskstat.archive import spec
-from maskstat.archive.ahead import in_order, n_threads
-from maskstat.archive.encode import Encoder, least_gain
+from maskstat.archive.ahead import LEAST_BYTES, in_order
+from maskstat.archive.encode import Encoder, share_limit
 from maskstat.archive.guard_members import AttributeValue
 from maskstat.archive.payloads import Payload
 from maskstat.archive.pieces import Pieces
+from maskstat.threads import n_threads
 
 if TYPE_CHECKING:
     from hashlib import _Hash
@@ -88,14 +89,14 @@ class Builder:
         made: Any = None
         compress = True
         row_bytes = math.prod(payload.shape[1:]) * int(payload.dtype[1])
-        encoder = Encoder(worth=least_gain(row_bytes))
+        encoder = Encoder(limit=share_limit(row_bytes))
         waiting: list[tuple[int, _Bytes, int]] = []
 
         def encode(chunk: tuple[int, _Bytes]) -> bytes | None:
             return encoder(chunk[1]) if compress else None
 
         chunks = _chunks(payload, pieces, digest if hashed else None)
-        threads = n_threads(pieces.number * pieces.step)
+        threads = n_threads(pieces.number * pieces.step, least=LEAST_BYTES)
         for (piece, whole), found in in_order(encode, chunks, threads=threads):
             packed = found if compress else None  # it may be from before that was decided
             waiting.append((piece, whole, 1) if packed is None else (piece, packed, 0))

@@ -71,7 +71,7 @@ def _too_large(text: bytes) -> bool:
 def _plain(value: object) -> object:
     if isinstance(value, Mapping):
         return dict(value)
-    raise TypeError(f"a {type(value).__name__}")
+    raise TypeError(f"it holds a value of type {type(value).__name__}")
 
 
 def _refuse_constant(name: str) -> NoReturn:

@@ -7,37 +7,47 @@ import zlib
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Encoder", "encode_chunk", "least_gain"]
+__all__ = ["Encoder", "encode_chunk", "share_limit"]
 
 _HUFFMAN = (1, zlib.Z_HUFFMAN_ONLY)
 _RUNS = (1, zlib.Z_RLE)
 _MATCHES = (4, zlib.Z_DEFAULT_STRATEGY)
 
-_WORTH = 0.9
-"""Compressed has to be this much smaller: reading raw chunks is some 25 times faster."""
+_LIMIT = 0.9
+"""Larger shares of a chunk are not worth it: reading raw chunks is some 25 times faster."""
 _LARGE_ROW = 64 << 20
-_WORTH_LARGE = 0.5
+_LARGE_ROW_LIMIT = 0.5
 """In large rows, where raw chunks go at the disk's speed, and others at a fraction of it."""
-_SLOW = 0.95
-"""And matching, several times slower to write, this much smaller again."""
+_MATCHING = 0.95
+"""Matching, several times slower to write, has to be this much smaller than the other ways."""
 _SMALL = 128
 _MEMORY = 9
 _SAMPLE = 16_384
 _SLICES = 4
 
 
-def least_gain(row_bytes: int) -> float:
-    """Return how small a chunk has to become to be stored compressed, as a share of it.
+def share_limit(row_bytes: int) -> float:
+    """Return the largest share of a chunk's size at which it is stored compressed.
+
+    Parameters
+    ----------
+    row_bytes
+        Bytes of a row of the dataset, of which chunks are parts or several.
+
+    Returns
+    -------
+    float
+        Between 0 and 1.
 
     Examples
     --------
-    >>> least_gain(7_000_000), least_gain(125_000_000)
+    >>> share_limit(7_000_000), share_limit(125_000_000)
     (0.9, 0.5)
     """
-    return _WORTH_LARGE if row_bytes >= _LARGE_ROW else _WORTH
+    return _LARGE_ROW_LIMIT if row_bytes >= _LARGE_ROW else _LIMIT
 
 
-def encode_chunk(data: bytes | bytearray | memoryview, *, worth: float = _WORTH) -> bytes | None:
+def encode_chunk(data: bytes | bytearray | memoryview, *, limit: float = _LIMIT) -> bytes | None:
     """Compress one chunk the best way, or say that it stays raw.
 
     Random bits of density d take 1.02 times their entropy by Huffman codes alone at d = 0.2, and
@@ -48,13 +58,13 @@ def encode_chunk(data: bytes | bytearray | memoryview, *, worth: float = _WORTH)
     ----------
     data
         One chunk.
-    worth
-        What `least_gain` says.
+    limit
+        What `share_limit` says.
 
     Returns
     -------
     bytes or None
-        A zlib stream; None where it would not be as small as is worth it.
+        A zlib stream; None where it would be a larger share of the chunk.
 
     Examples
     --------
@@ -64,9 +74,9 @@ def encode_chunk(data: bytes | bytearray | memoryview, *, worth: float = _WORTH)
     view = memoryview(data).cast("B")
     if len(view) < _SMALL:
         return None
-    way = _MATCHES if len(view) < _SAMPLE // _SLICES else _best_way(_sample(view), worth)
+    way = _MATCHES if len(view) < _SAMPLE // _SLICES else _best_way(_sample(view), limit)
     packed = None if way is None else _deflate(view, way)
-    return packed if packed is not None and len(packed) <= worth * len(view) else None
+    return packed if packed is not None and len(packed) <= limit * len(view) else None
 
 
 class Encoder:
@@ -76,8 +86,8 @@ class Encoder:
 
     Parameters
     ----------
-    worth
-        What `least_gain` says.
+    limit
+        What `share_limit` says.
 
     Examples
     --------
@@ -86,24 +96,24 @@ class Encoder:
     True
     """
 
-    def __init__(self, *, worth: float = _WORTH) -> None:
-        self._worth = worth
+    def __init__(self, *, limit: float = _LIMIT) -> None:
+        self._limit = limit
         self._last: tuple[NDArray[np.uint8], bytes | None] = (np.empty(0, np.uint8), None)
 
     def __call__(self, data: bytes | bytearray | memoryview) -> bytes | None:
         """Return what `encode_chunk` returns; the data may not change afterwards."""
         (same, packed), octets = self._last, np.frombuffer(data, np.uint8)
         if not np.array_equal(octets, same):
-            packed = encode_chunk(data, worth=self._worth)
+            packed = encode_chunk(data, limit=self._limit)
             self._last = octets, packed
         return packed
 
 
-def _best_way(sample: bytes | memoryview, worth: float) -> tuple[int, int] | None:
+def _best_way(sample: bytes | memoryview, limit: float) -> tuple[int, int] | None:
     sizes = {way: len(_deflate(sample, way)) for way in (_HUFFMAN, _RUNS)}
-    sizes[_MATCHES] = int(len(_deflate(sample, _MATCHES)) / _SLOW)
+    sizes[_MATCHES] = int(len(_deflate(sample, _MATCHES)) / _MATCHING)
     best = min(sizes, key=sizes.__getitem__)
-    return best if sizes[best] <= worth * len(sample) else None
+    return best if sizes[best] <= limit * len(sample) else None
 
 
 def _sample(view: memoryview) -> bytes | memoryview:

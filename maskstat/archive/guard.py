@@ -105,6 +105,10 @@ class Guard:
         """Whether runs can still be asked for."""
         return self._hdf.is_open
 
+    def has(self, run_id: object) -> bool:
+        """Tell whether there is a run of this name."""
+        return run_id in self._known
+
     def layout(self, layout_id: str) -> Stored:
         """Guard one layout."""
         place = f"{self.place}: /layouts/{layout_id}"
@@ -125,12 +129,12 @@ class Guard:
         NotFoundError
             There is no such run.
         """
-        if run_id not in self.run_ids:
+        if not self.has(run_id):
             raise NotFoundError(
                 f"there is no run '{run_id}'",
                 code="no-such-run",
                 place=self.place,
-                consequence=closest(run_id, self.run_ids),
+                consequence=closest(str(run_id), self.run_ids),
                 hint=f"maskstat list {self.place}",
             )
         place = f"{self.place}: /runs/{run_id}"
@@ -163,6 +167,7 @@ class Guard:
             if not spec.LAYOUT_ID.fullmatch(name):
                 raise refuse(f"'{name}' is no layout id", "unsafe-name", f"{self.place}: /layouts")
         self.run_ids = tuple(self._names(self._runs, f"{self.place}: /runs", spec.RUNS))
+        self._known = frozenset(self.run_ids)
 
     def _check_version(self, root: Group) -> None:
         """Read the root's attributes, and see first whether this program knows the format."""

@@ -173,7 +173,7 @@ class _Heap:
                 column = (offset - start) // size
                 at = 8 * (row * _WIDTH + column)
                 address = int.from_bytes(self._pointers[part][at : at + 8], "little")
-                rows = max(0, row - _DIRECT_ROWS + 7) if row >= _DIRECT_ROWS else 0
+                rows = row - 2 if row >= _DIRECT_ROWS else 0  # as many as make up its size
                 return _Part(address, start + column * size, size, rows)
             start += _WIDTH * size
         raise broken("an entry of its heap lies beyond its end", self._place)

@@ -85,6 +85,8 @@ def publication(
         The file system says no. The target is untouched.
     """
     place = os.fspath(path)
+    if not os.path.basename(place):
+        raise _not_a_file(place)
     may_replace = overwrite or replaces is not None
     target = os.path.realpath(place) if may_replace else os.path.abspath(place)
     folder, name = os.path.split(target)
@@ -95,7 +97,7 @@ def publication(
         temporary = _create(folder, prefix)
     except StorageError:
         raise
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise _storage_error(error, place) from error
     try:
         yield temporary
@@ -161,9 +163,7 @@ def _existing_mode(target: str, place: str, *, overwrite: bool) -> int | None:
     if not overwrite:
         raise _exists(place)
     if not stat.S_ISREG(status.st_mode):
-        raise StorageError(
-            "it is a folder or a device", code="not-a-file", place=place, hint="name a file"
-        )
+        raise _not_a_file(place)
     return stat.S_IMODE(status.st_mode)
 
 
@@ -228,6 +228,16 @@ def _exists(place: str) -> OutputExistsError:
     )
 
 
+def _not_a_file(place: str) -> StorageError:
+    return StorageError(
+        "it is a folder or a device",
+        code="not-a-file",
+        place=place,
+        consequence="nothing was written",
+        hint="name a file",
+    )
+
+
 def _changed(place: str) -> OutputExistsError:
     return OutputExistsError(
         "another process has written it meanwhile",
@@ -238,10 +248,13 @@ def _changed(place: str) -> OutputExistsError:
     )
 
 
-def _storage_error(error: OSError, place: str) -> StorageError:
+def _storage_error(error: OSError | ValueError, place: str) -> StorageError:
     """Say in our words why the file system refused."""
-    reason = error.strerror or str(error)
-    fact, code = _REASONS.get(error.errno or 0, (reason, "write-failed"))
+    if isinstance(error, OSError):
+        reason = error.strerror or str(error)
+        fact, code = _REASONS.get(error.errno or 0, (reason, "write-failed"))
+    else:
+        fact, code = "no file can have this name", "write-failed"
     return StorageError(
         fact, code=code, place=place, consequence="nothing was written, nothing was lost"
     )

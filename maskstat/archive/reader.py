@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from threading import RLock
 from types import TracebackType
 from typing import Any
@@ -13,7 +14,7 @@ from maskstat.archive.chunks import ChunkedBytes
 from maskstat.archive.guard import Guard
 from maskstat.archive.run_reader import RunReader
 from maskstat.archive.source import HDF5_SIGNATURE, Source, open_source
-from maskstat.errors import ArchiveError, CorruptArchiveError, StorageError
+from maskstat.errors import ArchiveError, CorruptArchiveError, StorageError, printable
 from maskstat.layout import Layout
 from maskstat.run import Run
 from maskstat.table import Cell, html_table
@@ -39,6 +40,7 @@ class Archive:
         self._lock = RLock()
         self._layouts: dict[str, tuple[Layout, str]] = {}
         self._readers: dict[str, RunReader] = {}
+        self._refused: dict[str, ArchiveError | StorageError] = {}
         self._digest_checked = False
         try:
             if not self._guard.run_ids:
@@ -67,7 +69,7 @@ class Archive:
     @property
     def runs(self) -> Mapping[str, Run]:
         """The runs by name, each loaded when it is asked for."""
-        return _Runs(self)
+        return _Runs(self, self._guard)
 
     @property
     def run_ids(self) -> tuple[str, ...]:
@@ -114,42 +116,63 @@ class Archive:
             self._guard.close()
 
     def reader(self, run_id: str) -> RunReader:
-        """Guard one run and return what reads it."""
+        """Guard one run and return what reads it.
+
+        Raises
+        ------
+        NotFoundError
+            There is no such run.
+        UnsafeArchiveError, CorruptArchiveError
+            It is refused.
+        StorageError
+            It cannot be read, or the archive was closed before.
+        """
         with self._lock:
-            found = self._readers.get(run_id)
-            if found is None:
-                if not self._guard.is_open and run_id in self.run_ids:
+            if run_id not in self._readers:
+                if not self._guard.is_open and self._guard.has(run_id):
                     raise StorageError(
                         "the archive is closed", code="closed-archive", place=self.path
                     )
-                stored = self._guard.run(run_id)
-                layout, text_digest = self._layout(str(stored.attributes["layout"]))
-                label = f"{self.path}::{run_id}" if len(self.run_ids) > 1 else self.path
-                found = RunReader(self._source, stored, layout, text_digest, label)
-                self._readers[run_id] = found
-            return found
+                with self._once(run_id):
+                    stored = self._guard.run(run_id)
+                    layout, text_digest = self._layout(str(stored.attributes["layout"]))
+                    label = f"{self.path}::{run_id}" if len(self.run_ids) > 1 else self.path
+                    reader = RunReader(self._source, stored, layout, text_digest, label)
+                self._readers[run_id] = reader
+            return self._readers[run_id]
 
     def close(self) -> None:
         """Close the archive; runs that were taken from it stay readable."""
         self._guard.close()
+        self._refused.clear()
+
+    @contextmanager
+    def _once(self, name: str) -> Iterator[None]:
+        """Ask the guard, which meets every object once; what it refused is refused again."""
+        if name in self._refused:
+            raise self._refused[name]
+        try:
+            yield
+        except (ArchiveError, StorageError) as error:
+            self._refused[name] = error
+            raise
 
     def _layout(self, layout_id: str) -> tuple[Layout, str]:
         """Return a layout and the SHA-256 of its text."""
         if layout_id not in self._layouts:
-            stored = self._guard.layout(layout_id)
-            place = f"{self.path}: {stored.path}"
-            text = ChunkedBytes(self._source, stored, place).read_all().tobytes()
-            if digest.layout_id(text) != layout_id:
-                raise CorruptArchiveError(
-                    "content does not match its name",
-                    code="corrupt-digest",
-                    place=place,
-                    consequence="the file is damaged",
-                )
-            self._layouts[layout_id] = (
-                layouts.from_text(text, place=place),
-                digest.layout_digest(text),
-            )
+            with self._once(f"layouts/{layout_id}"):
+                stored = self._guard.layout(layout_id)
+                place = f"{self.path}: {stored.path}"
+                text = ChunkedBytes(self._source, stored, place).read_all().tobytes()
+                if digest.layout_id(text) != layout_id:
+                    raise CorruptArchiveError(
+                        "content does not match its name",
+                        code="corrupt-digest",
+                        place=place,
+                        consequence="the file is damaged",
+                    )
+                layout = layouts.from_text(text, place=place)
+            self._layouts[layout_id] = layout, digest.layout_digest(text)
         return self._layouts[layout_id]
 
     def __enter__(self) -> Archive:
@@ -188,7 +211,8 @@ class Archive:
         )
 
     def __repr__(self) -> str:
-        return f"<Archive '{self.path}': {len(self.run_ids)} runs, format {self.format_version}>"
+        path = printable(self.path)
+        return f"<Archive '{path}': {len(self.run_ids)} runs, format {self.format_version}>"
 
 
 _ROW = (
@@ -210,20 +234,24 @@ def _row(run: Run) -> dict[str, Cell]:
 class _Runs(Mapping[str, Run]):
     """The runs of an archive by name, each loaded when it is asked for."""
 
-    def __init__(self, archive: Archive) -> None:
+    def __init__(self, archive: Archive, guard: Guard) -> None:
         self._archive = archive
+        self._guard = guard
 
     def __getitem__(self, run_id: str) -> Run:
         return self._archive.reader(run_id).run
 
+    def get(self, run_id: str, default: Any = None) -> Any:
+        return self._archive.reader(run_id).run if run_id in self else default
+
     def __contains__(self, run_id: object) -> bool:
-        return run_id in self._archive.run_ids
+        return self._guard.has(run_id)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._archive.run_ids)
+        return iter(self._guard.run_ids)
 
     def __len__(self) -> int:
-        return len(self._archive.run_ids)
+        return len(self._guard.run_ids)
 
 
 def open_archive(source: str | os.PathLike[str] | bytes) -> Archive:

@@ -17,12 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maskstat.archive import spec
-from maskstat.archive.ahead import in_order, n_threads
+from maskstat.archive.ahead import LEAST_BYTES, in_order
 from maskstat.archive.chunks import ChunkedBytes
 from maskstat.bits import TILE_WORDS, WORD_BITS, IntArray, WordArray, count, segment_counts, tiles
 from maskstat.errors import CorruptArchiveError, printable
 from maskstat.layout import Layout
 from maskstat.segments import segments
+from maskstat.threads import n_threads
 
 if TYPE_CHECKING:
     from hashlib import _Hash
@@ -206,6 +207,8 @@ class FileMasks:
         CorruptArchiveError
             The row is not what was written.
         """
+        if start >= stop:
+            return np.empty(0, np.uint64)
         if self._checked[row]:
             first, block = self._block
             if first <= row < first + len(block):
@@ -224,6 +227,18 @@ class FileMasks:
                 self._finish(row, check)
                 return words[start:stop]
             return self._stream(row, start, stop)
+
+    def check(self, row: int) -> None:
+        """Check a long row, of which not all is going to be read; `words` checks any other.
+
+        Raises
+        ------
+        CorruptArchiveError
+            The row is not what was written.
+        """
+        with self._lock:
+            if 8 * self.n_words > spec.ROW_IN_MEMORY and not self._checked[row]:
+                self._go_over(row)
 
     def examine(self) -> list[RowCheck | CorruptArchiveError]:
         """Go over all rows in one pass and say what each holds, right or not.
@@ -259,7 +274,8 @@ class FileMasks:
         chunk = self._values.chunk_bytes
         if chunk % 8 or chunk > 8 * self.n_words:
             return TILE_WORDS, 1
-        return -(-8 * TILE_WORDS // chunk) * chunk // 8, n_threads(8 * self.n_words * self.n_rows)
+        threads = n_threads(8 * self.n_words * self.n_rows, least=LEAST_BYTES)
+        return -(-8 * TILE_WORDS // chunk) * chunk // 8, threads
 
     def _try(self, part: tuple[int, int, int]) -> WordArray | CorruptArchiveError:
         try:
@@ -307,9 +323,9 @@ class FileMasks:
         return octets.view(_LITTLE).astype(np.uint64, copy=False)
 
     def _check_chunk(self, row: int) -> tuple[int, NDArray[np.uint64]]:
-        """Check a short row with all that share its chunk, of which others may be damaged.
+        """Check a short row with all that share its chunk; return the first's number, their words.
 
-        Returns the number of the first of them, and their words.
+        Others of them may be damaged.
         """
         first = row - row % self._in_chunk
         last = min(first + self._in_chunk, self.n_rows)
@@ -324,7 +340,7 @@ class FileMasks:
         return first, words
 
     def _whole(self, row: int) -> WordArray:
-        if n_threads(8 * self.n_words) < 2:
+        if n_threads(8 * self.n_words, least=LEAST_BYTES) < 2:
             return self._read(row, 0, self.n_words)
         words, done = np.empty(self.n_words, np.uint64), 0
         for part in self._in_turn(row):
@@ -342,6 +358,14 @@ class FileMasks:
         )
         return (words for _, words in parts)
 
+    def _go_over(self, row: int) -> None:
+        """Check a long row in a pass of its own."""
+        self._streams.pop(row, None)
+        check = RowPass(self._layout, self._tails)
+        for part in self._in_turn(row):
+            check.add(part)
+        self._finish(row, check)
+
     def _finish(self, row: int, check: RowPass) -> None:
         problem = self.problem(row, check.result())
         if problem is not None:
@@ -354,10 +378,7 @@ class FileMasks:
         if stream is None and start == 0:
             stream = _Stream(self._in_turn(row), RowPass(self._layout, self._tails))
         if stream is None or start > stream.check.done:
-            whole = RowPass(self._layout, self._tails)
-            for part in self._in_turn(row):
-                whole.add(part)
-            self._finish(row, whole)
+            self._go_over(row)
             return self._read(row, start, stop)
         words = stream.words(start, stop)
         if stream.check.done == self.n_words:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Sized
 from hashlib import sha256
 from typing import Any
 
@@ -19,8 +19,7 @@ from maskstat.run import Run
 __all__ = ["run_attributes", "run_payloads"]
 
 _LARGEST = 1 << 63
-_WEIGHT_KINDS = ("initial", "rewind", "final")
-_OTHER_KINDS = ("initial", "rewind", "final")
+_KINDS = ("initial", "rewind", "final")
 
 
 def run_attributes(run: Run, layout_id: str) -> dict[str, AttributeValue]:
@@ -39,13 +38,16 @@ def run_attributes(run: Run, layout_id: str) -> dict[str, AttributeValue]:
         "n_iterations": run.n_iterations,
     }
     for name in ("recipe_digest", "model", "dataset", "method"):
-        attributes[name] = attribute_text(getattr(run, name), place=run.run_id)
+        text = getattr(run, name)
+        if not isinstance(text, str):
+            raise bad_run(f"{name} {text!r} is no text", run.run_id)
+        attributes[name] = attribute_text(text, place=run.run_id)
     for name in ("seed", "replicate"):
         value = getattr(run, name)
         if value is None:
             continue
-        if not -_LARGEST <= value < _LARGEST:
-            raise bad_run(f"{name} {value} does not fit 64 bits", run.run_id)
+        if not isinstance(value, int | np.integer) or not -_LARGEST <= value < _LARGEST:
+            raise bad_run(f"{name} {value!r} is no whole number of 64 bits", run.run_id)
         attributes[name] = int(value)
     return attributes
 
@@ -91,6 +93,7 @@ class _Parts:
             self.found["votes"] = ArrayPayload(run.votes, "u2", run.run_id)
 
     def series(self) -> None:
+        self._members("series", self._run.series)
         for name, values in self._run.series.items():
             if not spec.SERIES_NAME.fullmatch(name):
                 raise self._bad(f"'{printable(name)}' is no name for a series")
@@ -100,6 +103,7 @@ class _Parts:
 
     def outputs(self) -> None:
         run = self._run
+        self._members("outputs", run.outputs)
         for given, outputs in run.outputs.items():
             name = attribute_text(given, place=run.run_id)
             member = member_name(name)
@@ -119,7 +123,7 @@ class _Parts:
         run = self._run
         for kind, weights in run.weights.items():
             path = f"weights/{kind}"
-            if kind not in _WEIGHT_KINDS:
+            if kind not in _KINDS:
                 raise self._bad(f"there are no weights of kind '{printable(kind)}'")
             shape = weights.values.shape
             self._shape(path, shape, (len(weights.iterations), run.layout.size))
@@ -127,7 +131,7 @@ class _Parts:
             self.found[path] = ArrayPayload(weights.values, "f4", run.run_id, attributes)
         for kind, values in run.others.items():
             path = f"others/{kind}"
-            if kind not in _OTHER_KINDS:
+            if kind not in _KINDS:
                 raise self._bad(f"there are no others of kind '{printable(kind)}'")
             self._shape(path, values.shape, (run.layout.n_others,))
             if run.layout.n_others:
@@ -169,6 +173,10 @@ class _Parts:
         if min(shape) < 1:
             raise self._bad(f"{path} has shape {tuple(shape)}")
         return {"iterations": rows}
+
+    def _members(self, group: str, found: Sized) -> None:
+        if len(found) > spec.MEMBERS:
+            raise self._bad(f"it has {len(found):,} {group} where at most {spec.MEMBERS} may be")
 
     def _shape(self, path: str, found: Sequence[int], wanted: tuple[int, ...]) -> None:
         if tuple(found) != wanted:

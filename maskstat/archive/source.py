@@ -194,7 +194,10 @@ def check_superblock(source: Source) -> None:
         )
     if not _SUPERBLOCK.size <= root < end:
         raise CorruptArchiveError(
-            "its root lies outside the file", code="corrupt-superblock", place=place
+            "its root lies outside the file",
+            code="corrupt-superblock",
+            place=place,
+            consequence="the file is damaged",
         )
 
 

@@ -26,7 +26,7 @@ __all__ = ["recheck", "to_bytes", "write"]
 
 def write(
     path: str | os.PathLike[str],
-    runs: Sequence[Run],
+    runs: Run | Sequence[Run],
     *,
     overwrite: bool = False,
     replaces: str | None = None,
@@ -38,7 +38,7 @@ def write(
     path
         Where to.
     runs
-        One run or more, of different names.
+        A run, or several of different names.
     overwrite
         Whether a file that is there may be replaced.
     replaces
@@ -59,13 +59,14 @@ def write(
     InputError
         A run contradicts itself, or two have one name.
     """
+    runs = [runs] if isinstance(runs, Run) else list(runs)
     expected = None if replaces is None else partial(_holds, digest=replaces)
     with publish.publication(path, overwrite=overwrite, replaces=expected) as temporary:
         if sum(_size(run) for run in runs) <= spec.IMAGE_BYTES:
             image, content_digest = _image(runs)
             temporary.write(image)
             return content_digest
-        _lay_file(temporary.path, runs)
+        _lay_file(temporary.path, runs, place=os.fspath(path))
         with open_archive(temporary.path) as archive:
             return recheck(archive)
 
@@ -140,8 +141,8 @@ def _image(runs: Sequence[Run]) -> tuple[bytes, str]:
         return image, recheck(archive)
 
 
-def _lay_file(path: str, runs: Sequence[Run]) -> None:
-    """Lay runs into an empty file of ours."""
+def _lay_file(path: str, runs: Sequence[Run], *, place: str) -> None:
+    """Lay runs into an empty file of ours, which is to get the name `place`."""
     try:
         builder = Builder(path)
         try:
@@ -150,10 +151,11 @@ def _lay_file(path: str, runs: Sequence[Run]) -> None:
             builder.close()
     except RuntimeError as error:
         disk = os.statvfs(os.path.dirname(path))
+        fact, code = "the HDF5 library cannot write it", "write-failed"
         if disk.f_bavail * disk.f_frsize < spec.CHUNK_TARGET:  # the library does not say why
-            raise StorageError("no space is left", code="disk-full", place=path) from error
+            fact, code = "no space is left", "disk-full"
         raise StorageError(
-            "the HDF5 library cannot write it", code="write-failed", place=path
+            fact, code=code, place=place, consequence="nothing was written, nothing was lost"
         ) from error
 
 
@@ -171,9 +173,11 @@ def _size(run: Run) -> int:
 
 def _lay(builder: Builder, runs: Sequence[Run]) -> None:
     """Lay runs into a file, in order of their names."""
-    if not runs:
-        raise InputError("there are no runs to write", code="no-runs")
     ordered = sorted(runs, key=lambda run: run.run_id)
+    if not ordered:
+        raise InputError(
+            "there are no runs to write", code="no-runs", consequence="nothing was written"
+        )
     for one, other in pairwise(ordered):
         if one.run_id == other.run_id:
             raise InputError(

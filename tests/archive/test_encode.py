@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from maskstat import archive
 from maskstat.archive import spec
-from maskstat.archive.encode import Encoder, encode_chunk, least_gain
+from maskstat.archive.encode import Encoder, encode_chunk, share_limit
 from maskstat.archive.pieces import Pieces, array_chunk, mask_chunk
 from maskstat.bits import Words
 from maskstat.mask import Layout, Mask
@@ -85,9 +85,9 @@ def test_large_rows_are_compressed_only_where_that_halves_them(
 ) -> None:
     bits = np.random.default_rng(0).random(1 << 20) < density
     chunk = np.packbits(bits).tobytes()
-    large = encode_chunk(chunk, worth=least_gain(64 << 20))
+    large = encode_chunk(chunk, limit=share_limit(64 << 20))
     assert (large is not None) == packed
-    assert (encode_chunk(chunk, worth=least_gain((64 << 20) - 1)) is not None) == (density < 0.4)
+    assert (encode_chunk(chunk, limit=share_limit((64 << 20) - 1)) is not None) == (density < 0.4)
 
 
 SHAPES = st.lists(st.integers(1, 12), min_size=1, max_size=4)

@@ -109,6 +109,21 @@ def test_over_a_folder_or_device(tmp_path: Path, run: Run) -> None:
         assert caught.value.code == "not-a-file"
 
 
+@pytest.mark.parametrize("name", ["a\0b", "a\ud800b"])
+def test_a_name_that_no_file_can_have(tmp_path: Path, run: Run, name: str) -> None:
+    with pytest.raises(StorageError, match="no file can have this name"):
+        archive.write(f"{tmp_path}/{name}", [run])
+    assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize("path", ["new/", ""])
+def test_a_path_without_a_name(tmp_path: Path, run: Run, path: str) -> None:
+    with contextlib.chdir(tmp_path), pytest.raises(StorageError) as caught:
+        archive.write(path, [run])
+    assert caught.value.code == "not-a-file"
+    assert names(tmp_path) == []
+
+
 def failing(call: str, number: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a call into the operating system fail."""
 
@@ -353,6 +368,7 @@ class TestLargeArchives:
             with pytest.raises(StorageError) as caught:
                 archive.write(target, [run])
             assert caught.value.code == code
+            assert caught.value.place == str(target)
             assert names(target.parent) == []
 
     def test_a_file_replaced_while_it_is_opened(

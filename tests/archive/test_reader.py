@@ -29,6 +29,8 @@ def test_what_an_archive_says_about_itself(image: bytes) -> None:
         assert repr(found) == "<Archive '-': 1 runs, format 1.0>"
         assert list(found.runs) == ["lenet-0"]
         assert "lenet-0" in found.runs
+        assert found.runs.get("lenet-0") is found.runs["lenet-0"]
+        assert found.runs.get("lenet-1") is None
         assert found.runs["lenet-0"] is found.runs["lenet-0"]
 
 
@@ -46,6 +48,26 @@ def test_unknown_runs_are_named_with_what_there_is(image: bytes) -> None:
         archive.open_archive(image).runs["lenet0"]
     assert caught.value.code == "no-such-run"
     assert "did you mean 'lenet-0'?" in str(caught.value)
+    with pytest.raises(NotFoundError, match="there are: lenet-0"):
+        archive.open_archive(image).runs[0]  # type: ignore[index]
+
+
+def test_what_was_refused_is_refused_again_in_the_same_words(
+    runs: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = bytearray(archive.to_bytes([runs("a"), runs("b")]))
+    monkeypatch.setattr(spec, "EAGER_RUNS", 0)
+    with archive.open_archive(bytes(image)) as found:
+        layout = str(found.reader("a")._stored.attributes["layout"])
+        stored = found._guard._hdf.member(found._guard._layouts, layout.encode(), "x")
+    image[stored.address + 5] ^= 0xFF
+    with archive.open_archive(bytes(image)) as found:
+        said = set()
+        for name in ("a", "b", "a", "b"):
+            with pytest.raises(CorruptArchiveError) as caught:
+                found.runs[name]
+            said.add(str(caught.value))
+    assert len(said) == 1
 
 
 def test_runs_outlive_their_archive(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import io
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import h5py
@@ -168,7 +169,7 @@ def test_the_clock_is_in_no_digest_and_the_rest_is(run: Run) -> None:
 
 def test_digests_do_not_depend_on_filters(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     packed = archive.to_bytes([run])
-    monkeypatch.setattr(encode, "encode_chunk", lambda data, worth: None)
+    monkeypatch.setattr(encode, "encode_chunk", lambda data, limit: None)
     plain = archive.to_bytes([run])
     assert plain != packed
     digests = [archive.open_archive(image).content_digest for image in (packed, plain)]
@@ -220,6 +221,11 @@ def test_runs_that_contradict_themselves_are_not_written(run: Run) -> None:
         {"masks": MaskRows(sparse), "kept": run.kept[[1, 1, 2, 3, 4]]},
         {"status": "done"},
         {"seed": 1 << 63},
+        {"seed": 1.5},
+        {"replicate": "first"},
+        {"model": None},
+        {"series": {f"s{i}": np.zeros(5) for i in range(257)}},
+        {"outputs": {f"d{i}": run.outputs["digits"] for i in range(257)}},
         {"model": "x" * 5000},
         {"effective": run.kept},
         {"effective": np.stack([run.kept, run.kept + 1], -1)},
@@ -246,6 +252,12 @@ def test_runs_that_contradict_themselves_are_not_written(run: Run) -> None:
         error = bad(run, **change)
         assert error.code == "bad-run", change
         assert error.place == "lenet-0"
+
+
+def test_runs_may_come_one_by_one(tmp_path: Path, runs: Runs) -> None:
+    given_runs = [runs("b"), runs("a")]
+    archive.write(tmp_path / "ab.h5", (run for run in given_runs))  # type: ignore[arg-type]
+    assert archive.open_archive(tmp_path / "ab.h5").run_ids == ("a", "b")
 
 
 def test_no_runs_and_one_name_twice(run: Run) -> None:
