@@ -2,8 +2,9 @@
 
 import json
 import tracemalloc
-from itertools import product
+from itertools import pairwise, product
 from pathlib import Path
+from time import process_time
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from maskstat.errors import InputError, LayoutMismatchError
 from maskstat.graph.connectivity import connectivity
+from maskstat.graph.nodes import check_graph
 from maskstat.stats.chain import chain_graph
 
 SHAPES = json.loads((Path(__file__).parent / "data" / "model_shapes.json").read_text())
@@ -441,6 +443,15 @@ def test_a_graph_cannot_ask_for_all_memory():
     huge = [node("x", "input", units=2, map=[2**28, 2**28]), *conv_graph()[1:]]
     row = connectivity(huge, {"c": np.ones(CONV["c"], bool)}).layers[0]
     assert row.padding_only == 0
+
+
+def test_a_long_graph_is_checked_in_time_that_grows_with_its_length():
+    names = [f"p{k}" for k in range(20_000)]
+    passes = [node(name, "pass", before) for before, name in pairwise(["x", *names])]
+    graph = [node("x", "input", units=1), *passes, node("y", "output", names[-1])]
+    before = process_time()
+    assert len(check_graph(graph, {})) == len(graph)
+    assert process_time() - before < 3  # once 20 s
 
 
 def test_a_chain_is_guessed_from_shapes():

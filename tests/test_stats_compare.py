@@ -140,6 +140,14 @@ def test_edges(x, y, jaccard, note):
     assert single.column("note") == ["untestable", "untestable"]
 
 
+def test_a_small_distance_keeps_its_digits():
+    bits = np.ones(10**6, bool)
+    a = Mask.from_arrays({"fc": bits}, label="a")
+    bits[0] = False
+    row = compare(a, Mask.from_arrays({"fc": bits}, label="b")).rows()[0]
+    assert row["jaccard_distance"] == 1e-6  # 1 - jaccard is 1.0000000000287557e-06
+
+
 def test_an_empty_layer_counts_in_no_mean():
     a = Mask.from_arrays({"x": [1, 1, 0], "y": [0, 0]})
     b = Mask.from_arrays({"x": [1, 0, 1], "y": [0, 0]})

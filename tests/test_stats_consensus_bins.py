@@ -297,6 +297,7 @@ def test_normal_tail(z):
 
 def test_nothing_is_certain_at_zero():
     assert chi_square_log_sf(0.0, 3) == 0.0
+    assert chi_square_log_sf(5e-324, 1) == 0.0  # half of it is 0
 
 
 def test_normal_p_of_a_bin():

@@ -1,5 +1,6 @@
 """correlate: values against scipy on the arrays, the control's choice, totals by definition."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -148,6 +149,8 @@ def test_what_cannot_be_ranked_is_left_out_of_the_average():
     perfect = spearman([1, 2, 3, 4], [1, 2, 3, 4])
     total = combine_layers([perfect, perfect])
     assert (total.rho, total.low95, total.log10_p, total.reason) == (1.0, None, None, "perfect")
+    nearly = dataclasses.replace(good, n=4, rho=math.nextafter(1.0, 0.0))
+    assert combine_layers([perfect, perfect, nearly]).reason == "perfect"  # their mean is 1
     mixed = combine_layers([perfect, good])
     assert mixed.low95 < mixed.rho < mixed.high95 < 1
 
@@ -263,7 +266,7 @@ def test_weights_that_are_not_stored_are_asked_for():
         correlate(run.mask(1))
     broken = np.full((1, TOTAL), np.nan, np.float32)
     weights = run.weights | {"final": Weights(values=broken, iterations=(2,))}
-    with pytest.raises(InputError, match="not a number"):
+    with pytest.raises(InputError, match=r"r@2, layer conv: .* not a number"):
         correlate(Run.from_masks("r", [run.mask(1), run.mask(2)], weights=weights))
 
 

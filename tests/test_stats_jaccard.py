@@ -48,6 +48,17 @@ def exact_law(N, a, b):
     }
 
 
+@given(sizes())
+def test_the_total_of_one_layer_is_that_layer(counts):
+    alone = expected_jaccard(*counts)
+    total = expected_jaccard_total(*([n] for n in counts))
+    assert [float(v) for v in total] == [float(v) for v in alone]
+    _, a, b = counts
+    twice = expected_jaccard_total(*([[n]] * 2 for n in counts))
+    np.testing.assert_array_equal(twice, np.array(total)[:, None].repeat(2, axis=1))
+    assert (total[1] == 0) == (len(exact_law(*counts)) == 1 or a == b == 0)
+
+
 @pytest.mark.parametrize("case", REFERENCE, ids=lambda c: f"{c['N']}-{c['a']}-{c['b']}")
 def test_reference_moments(case):
     mean, sd = expected_jaccard(case["N"], case["a"], case["b"])

@@ -264,3 +264,11 @@ def test_what_does_not_fit_is_refused():
     apart = Mask.from_arrays({"a": np.ones((3, 4)), "b": np.ones((2, 5))})
     with pytest.raises(InputError, match="does not follow"):
         matched(apart, apart)
+
+
+def test_a_single_layer_has_no_unit_to_relabel():
+    pair = [mask_of({"fc": row}) for row in ([[1, 1, 0]], [[0, 1, 1]])]
+    total = matched(*pair, draws=2).where(layer="total")[0]
+    assert (total["units"], total["moved"], total["matched"]) == (0, 0, total["shared"])
+    assert "one chain" in total["note"]
+    assert "no unit may be relabelled" in total["note"]

@@ -23,6 +23,7 @@ from maskstat.stats.multiway import (
     kept_by_none_log_tails,
     shared_by_all_cumulants,
     shared_by_all_log_tails,
+    total_kept_by_none_log_tails,
 )
 
 VECTORS = json.loads((Path(__file__).parent / "data" / "chance.json").read_text())["kway"]
@@ -358,5 +359,13 @@ def test_p_values_are_calibrated():
     ("x", "N", "sizes"), [(0, 0, [0]), (0, 5, []), (0, 5, [6, 1]), (0.5, 5, [2]), (0, 5, [-1])]
 )
 def test_impossible_counts(x, N, sizes):
-    with pytest.raises(UsageError):
-        shared_by_all_log_tails(x, N, sizes)
+    for tails in (shared_by_all_log_tails, kept_by_none_log_tails):
+        with pytest.raises(UsageError):
+            tails(x, N, sizes)
+
+
+def test_a_count_that_is_none_is_called_by_its_name():
+    with pytest.raises(UsageError, match=r"weights kept by none is 0\.5"):
+        kept_by_none_log_tails(0.5, 5, [2])
+    with pytest.raises(UsageError, match=r"weights kept by none is 0\.5"):
+        total_kept_by_none_log_tails(0.5, [(5, [2])])

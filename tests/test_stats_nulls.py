@@ -134,6 +134,24 @@ def test_a_common_parent_over_common_layers():
     assert row["log10_p"] == compare(a, b, null="parent").where(layer="fc")[0]["log10_p"]
 
 
+def test_a_total_says_why_it_has_no_p():
+    rng = np.random.default_rng(3)
+    both = [
+        Mask.from_arrays(
+            {"partly": channels(k) & (rng.random((32, 9)) < 0.6), "whole": channels(k)}
+        )
+        for k in (1, 2)
+    ]
+    partly, whole, total = compare(*both, null="channel").rows()
+    assert (partly["null"], whole["null"]) == ("alive", "channel")
+    assert partly["note"].endswith("p by a normal law")
+    assert partly["log10_p"] is not None
+    assert total["log10_p"] is None
+    assert (
+        total["note"] == "a layer lost single weights too, so its law cannot be written out: no p"
+    )
+
+
 def test_unstructured_masks_are_not_channels():
     a, b = random_arrays(2)
     assert compare(*masks(a, b)).column("null") == ["layer", "stratified"]
@@ -226,6 +244,23 @@ def test_inherited_overlap_is_no_news():
         compare((a, 0), (b, 0), null="inherit")
     with pytest.raises(InputError):
         compare(*masks(*random_arrays(2)), null="parent")
+
+
+def regrown(name, *rows):
+    return Run.from_masks(name, [Mask.from_arrays({"fc": row}) for row in rows])
+
+
+@pytest.mark.parametrize("null", ["parent", "inherit"])
+def test_weights_that_grew_back_are_outside_every_past(null):
+    shrinking = regrown("shrinking", [1, 1, 1, 1, 0, 0], [1, 1, 0, 0, 0, 0])
+    fewer = regrown("fewer", [1, 1, 1, 1, 0, 0], [0, 0, 0, 1, 1, 0])
+    more = regrown("more", [1, 1, 1, 1, 0, 0], [0, 1, 1, 1, 1, 1])
+    for grown in (fewer, more):
+        with pytest.raises(InputError, match="iteration 2 keeps weights that iteration 1") as said:
+            compare(shrinking, grown, null=null)
+        assert (said.value.code, said.value.place) == ("outside-parent", grown.run_id)
+        assert "--null layer" in said.value.hint
+    assert compare(shrinking, fewer, null="layer").rows()
 
 
 def test_options_that_do_not_exist():

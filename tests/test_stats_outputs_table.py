@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from maskstat.errors import LayoutMismatchError, NotFoundError, UsageError
+from maskstat.errors import InputError, LayoutMismatchError, NotFoundError, UsageError
 from maskstat.mask import Mask
 from maskstat.run import Outputs, Run
 from maskstat.stats.ensemble import ensemble
@@ -132,8 +132,11 @@ def test_what_cka_cannot_tell_is_said():
 
 def test_the_data_set_has_to_be_common():
     a, b = run_of("a", 1), run_of("b", 2, dataset="other")
-    with pytest.raises(NotFoundError, match=r"on other; those of a are on toy"):
+    with pytest.raises(NotFoundError, match=r"b: .* on other; the inputs before it .* on toy"):
         outputs(a, b)
+    everywhere = Run.from_masks("f", [a.mask(1)], outputs=dict(a.outputs) | dict(b.outputs))
+    with pytest.raises(NotFoundError, match=r"b: .* on other; the inputs before it .* on toy"):
+        outputs(everywhere, a, b)  # each of the others shares a data set with the first
     with pytest.raises(NotFoundError, match="no outputs on 'toy'"):
         outputs(a, b, dataset="toy")
     with pytest.raises(NotFoundError, match="no outputs are stored") as caught:
@@ -248,3 +251,24 @@ def test_ensembles_of_several_iterations():
         ensemble(a)
     with pytest.raises(NotFoundError, match="true classes on 'toy'"):
         ensemble(run_of("a", 1, labels=False), run_of("b", 2, labels=False))
+
+
+def test_true_classes_are_compared_wherever_they_are_stored():
+    without, first = run_of("without", 1, labels=False), run_of("first", 2)
+    stored = first.outputs["toy"]
+    other = Run.from_masks(
+        "other",
+        [first.mask(1)],
+        outputs={"toy": stored._replace(labels=(stored.labels + 1) % CLASSES)},
+    )
+    with pytest.raises(LayoutMismatchError, match=r"other: the true classes .* than in first"):
+        ensemble(without, first, (other, 1))
+    assert ensemble(without, first).where(network="first")[0]["correct"] > 0
+
+
+def test_outputs_that_are_not_finite_are_named():
+    a, b = run_of("a", 1), run_of("b", 2)
+    b.outputs["toy"].logits[2, 7] = np.nan
+    for table in (outputs, ensemble):
+        with pytest.raises(InputError, match="b@2: an output is infinite or not a number"):
+            table(a, b)

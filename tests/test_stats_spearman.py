@@ -107,8 +107,11 @@ def test_counting_ranks_every_16_bit_number(exponent):
     patterns = patterns[patterns & exponent != exponent]
     patterns = np.concatenate([patterns, rng.choice(patterns, 9999)])
     rng.shuffle(patterns)
-    values = patterns if exponent == 0x7F80 else patterns.view(np.float16)
-    wide = (patterns.astype(np.uint32) << 16).view(np.float32) if exponent == 0x7F80 else values
+    if exponent == 0x7F80:
+        values, wide = patterns, (patterns.astype(np.uint32) << 16).view(np.float32)
+    else:
+        values = patterns.view(np.float16)
+        wide = values.astype(np.float32)
     np.testing.assert_array_equal(twice_ranks(values), 2 * scipy.stats.rankdata(wide))
 
 

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from maskstat.errors import InputError, LayoutMismatchError, UsageError
 from maskstat.stats.channel import channel_interval, channel_null
 from maskstat.stats.hypergeometric import log_tails
-from maskstat.stats.parent import ParentCounts, parent_counts
 from maskstat.stats.structured import alive_null, detect_structure, null_for
 
 
@@ -237,18 +236,6 @@ def test_alive_null_of_whole_channels_leaves_nothing_to_test():
     b = random_cut(rng, (16, 8, 3, 3), (9, 8, 3, 3))
     null = alive_null(a, b)
     assert (null.mean, null.variance, null.z) == (null.shared, 0.0, None)
-
-
-def test_parent():
-    parent = np.array([[1, 1, 1], [0, 1, 0]], bool)
-    a = np.array([[1, 0, 1], [0, 0, 0]], bool)
-    assert parent_counts(parent, a, parent) == ParentCounts(size=4, kept_a=2, kept_b=4, shared=2)
-    with pytest.raises(InputError) as caught:
-        parent_counts(a, a, parent, place="fc1")
-    assert caught.value.code == "outside-parent"
-    assert "2 weight" in str(caught.value)
-    with pytest.raises(LayoutMismatchError):
-        parent_counts(parent, a[0], a)
 
 
 @pytest.mark.slow

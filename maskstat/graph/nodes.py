@@ -140,18 +140,18 @@ class _Fields:
             )
         return op
 
-    def inputs(self, op: str, known: Mapping[str, Node], later: frozenset[str]) -> tuple[str, ...]:
-        names = self.raw.get("inputs", [])
-        if not isinstance(names, list | tuple):
+    def inputs(self, op: str, known: Mapping[str, Node], names: frozenset[str]) -> tuple[str, ...]:
+        inputs = self.raw.get("inputs", [])
+        if not isinstance(inputs, list | tuple):
             raise self.bad("'inputs' is not a list of names")
         least, most = _ARITY[op]
-        if len(names) < least or (most is not None and len(names) > most):
+        if len(inputs) < least or (most is not None and len(inputs) > most):
             wanted = f"{least} or more" if most is None else str(least)
-            raise self.bad(f"'{op}' takes {wanted} input(s), not {len(names)}")
-        for name in names:
+            raise self.bad(f"'{op}' takes {wanted} input(s), not {len(inputs)}")
+        for name in inputs:
             if not isinstance(name, str):
                 raise self.bad("'inputs' is not a list of names")
-            if name in later:
+            if name in names and name not in known:
                 raise self.bad(
                     f"its input '{printable(name)}' does not come before it",
                     consequence="the graph has a cycle or is not in topological order",
@@ -161,7 +161,7 @@ class _Fields:
                     f"its input '{printable(name)}' does not exist",
                     consequence=closest(name, known),
                 )
-        return tuple(names)
+        return tuple(inputs)
 
     def layer(self) -> str | None:
         layer = self.raw.get("layer")
@@ -262,12 +262,12 @@ def _weights(
 def _check_node(
     fields: _Fields,
     known: Mapping[str, Node],
-    later: frozenset[str],
+    names: frozenset[str],
     shapes: Mapping[str, Sequence[int]],
 ) -> Node:
-    """Check one node against those before it."""
+    """Check one node against those before it, `known`, of all that there are."""
     op = fields.op()
-    inputs = fields.inputs(op, known, later)
+    inputs = fields.inputs(op, known, names)
     sources = [known[name] for name in inputs]
     in_map = _common_map(fields, sources)
     stated = fields.sizes("map")
@@ -358,13 +358,13 @@ def check_graph(graph: object, shapes: Mapping[str, Sequence[int]]) -> tuple[Nod
     if not isinstance(graph, list | tuple):
         raise bad_graph("it is not a list of nodes")
     fields = [_Fields(raw, index) for index, raw in enumerate(graph)]
-    names = [f.name for f in fields]
+    names = frozenset(f.name for f in fields)
     known: dict[str, Node] = {}
     total = 0
-    for index, field in enumerate(fields):
+    for field in fields:
         if field.name in known:
             raise field.bad("its name is taken by an earlier node")
-        node = _check_node(field, known, frozenset(names[index:]), shapes)
+        node = _check_node(field, known, names, shapes)
         known[field.name] = node
         total += node.units
         if total > _MAX_UNITS:

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from maskstat.reproduce.evidence import Evidence
+from maskstat.reproduce.plan import Case
 from maskstat.table import Column, Table
 
-__all__ = ["CLAIM_COLUMNS", "Claim", "Finding", "Verdict", "tabulate_claims"]
+__all__ = ["CLAIM_COLUMNS", "Claim", "Finding", "Verdict", "tabulate_claims", "too_few_runs"]
 
 Verdict: TypeAlias = Literal["borne out", "not borne out", "undecided"]
 
@@ -84,6 +85,11 @@ class Claim:
     rule: str
     roles: tuple[str, ...]
     weigh: Callable[[Evidence], Iterable[Finding]] = field(repr=False)
+
+
+def too_few_runs(case: Case) -> Finding:
+    """Leave a claim undecided in a case whose runs are missing."""
+    return Finding(case=case.title, ours="too few runs", control="", holds=None)
 
 
 def tabulate_claims(weighed: Iterable[tuple[Claim, Finding]]) -> Table:

@@ -75,6 +75,7 @@ def tile(outputs: Rows, rows: slice) -> Floats:
         raise InputError(
             "an output is infinite or not a number",
             code="not-finite",
+            place=getattr(outputs, "place", ""),
             consequence="nothing can be computed from it",
             hint="look for the step at which training diverged",
         )

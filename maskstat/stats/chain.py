@@ -84,6 +84,6 @@ def chain_graph(layers: Sequence[tuple[str, Sequence[int]]]) -> ChainGraph:
     append("output", "output")
     warning = (
         "the network's graph is not known: the layers were taken as one chain in the given order, "
-        "without branches or shortcuts, each with a bias; if that is wrong, so are effective counts"
+        "without branches or shortcuts, each with a bias; if that is wrong, so are these numbers"
     )
     return ChainGraph(graph=tuple(graph), warning=warning)

@@ -35,7 +35,7 @@ class Chance(NamedTuple):
         Central regions, ends included, in which a doubled p exceeds 5 % and 1 %; NaN if unknown.
     expected_jaccard, sd_jaccard
         Mean and standard deviation of the Jaccard index: exact for layers under a hypergeometric
-        law and for channels, to third order elsewhere.
+        law and for channels, by the delta method elsewhere.
     log10_p
         log10 of the p-value; NaN where nothing can be tested.
     untestable

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from maskstat.errors import InputError, LayoutMismatchError, UsageError
+from maskstat.errors import InputError, LayoutMismatchError
+from maskstat.stats._quantile import TIE, log_level
 from maskstat.stats.hypergeometric import log_pmf, log_tails, moments, support
 
 if TYPE_CHECKING:
@@ -22,9 +23,6 @@ if TYPE_CHECKING:
     Factor = tuple[int, int, int]
 
 __all__ = ["ChannelNull", "channel_interval", "channel_null"]
-
-# A tail that equals its level exactly counts as reached, whatever its last bits say.
-_TIE = 1e-12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,11 +178,10 @@ def channel_interval(null: ChannelNull, *, alpha: float = 0.05) -> tuple[int, in
     >>> channel_interval(null)
     (108, 180)
     """
-    if not 0 < alpha < 1:
-        raise UsageError(f"alpha is {alpha}", code="bad-alpha", hint="a level such as 0.05")
-    level = log(alpha / 2) + _TIE
+    log_alpha = log_level(alpha)
+    level = log_alpha - log(2) + TIE
     # Values of the summed axis this much rarer than the level cannot move an end.
-    factors, rare = _ordered(null.channels, null.kept_a, null.kept_b), log(alpha) - 50
+    factors, rare = _ordered(null.channels, null.kept_a, null.kept_b), log_alpha - 50
     highest = prod(min(a, b) for _, a, b in factors)
 
     def reached(x: int) -> bool:

@@ -44,30 +44,30 @@ def chi_square_log_sf(x: float, df: int) -> float:
     Parameters
     ----------
     x
-        The statistic, not negative.
+        The statistic, finite; 0 or less has the tail 1.
     df
         Degrees of freedom, at least 1.
 
     Returns
     -------
     float
-        Natural logarithm; relative error about 1e-14, at any size.
+        Natural logarithm; relative error about 1e-14 up to 30 degrees of freedom, 1e-11 at 10,000.
 
     Notes
     -----
     With y = x/2 the tail is a finite sum of positive terms (Abramowitz and Stegun 26.4.4-5):
     ``exp(-y) sum_{i < df/2} y^i / i!`` for even `df`, and for odd `df`
-    ``erfc(sqrt y) + exp(-y) sum_i y^(i + 1/2) / Gamma(i + 3/2)``.  Below the mean the lower tail
-    is the small one and comes from its series (6.5.29).
+    ``erfc(sqrt y) + exp(-y) sum_{i < (df - 1)/2} y^(i + 1/2) / Gamma(i + 3/2)``. Below the mean
+    the lower tail is the small one and comes from its series (6.5.29).
 
     Examples
     --------
     >>> round(math.exp(chi_square_log_sf(3.841458820694124, 1)), 12)
     0.05
     """
-    if x <= 0:
-        return 0.0
     y, a = 0.5 * x, 0.5 * df
+    if y <= 0:
+        return 0.0
     if y < a:
         return math.log1p(-math.exp(_log_lower(y, a)))
     start = 0.5 * (df % 2)

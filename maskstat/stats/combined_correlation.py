@@ -57,10 +57,8 @@ def combine_layers(layers: Sequence[SpearmanResult]) -> SpearmanResult:
         )
     weight = sum(size - 1 for size, _ in used)
     rho = fsum((size - 1) * value for size, value in used) / weight
-    if all(value == used[0][1] and abs(value) == 1.0 for _, value in used):
-        return SpearmanResult(
-            n=n, rho=used[0][1], low95=None, high95=None, log10_p=None, reason="perfect"
-        )
+    if abs(rho) == 1.0:
+        return SpearmanResult(n=n, rho=rho, low95=None, high95=None, log10_p=None, reason="perfect")
     variance = fsum(
         ((size - 1) / weight * (1 - value * value)) ** 2 * (1 + value * value / 2) / (size - 3)
         for size, value in used

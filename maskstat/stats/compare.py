@@ -12,7 +12,7 @@ from maskstat.errors import UsageError
 from maskstat.stats.chance import Chance
 from maskstat.stats.corrections import Correction, adjust, family_size
 from maskstat.stats.evaluate import chance_under
-from maskstat.stats.jaccard import jaccard, mean_of_layers
+from maskstat.stats.jaccard import jaccard, jaccard_distance, mean_of_layers
 from maskstat.stats.pairs import (
     Missing,
     PairCounts,
@@ -77,13 +77,13 @@ SELDOM = (
 def compare(
     *subjects: Subject,
     iteration: str | int = "last",
-    layers: Sequence[str] = (),
+    layers: str | Sequence[str] = (),
     pairs: str = "all",
     null: str = "auto",
     alternative: Alternative = "two-sided",
     mid_p: bool = False,
     correction: Correction = "bh",
-    measures: Sequence[str] = (),
+    measures: str | Sequence[str] = (),
     missing: Missing = "error",
     limit_memory: int | None = None,
     threads: int | None = None,
@@ -98,7 +98,7 @@ def compare(
         ``last``, ``all``, a number or a range ``A-B``. Several iterations are compared each with
         its own number in the other run.
     layers
-        Globs of the layers to look at; none means all. The total is over these.
+        Glob of the layers to look at, or several; none means all. The total is over these.
     pairs
         ``all``, ``first``, or positions from 1 such as ``1:2,1:3``.
     null
@@ -113,7 +113,7 @@ def compare(
     correction
         ``bh``, ``holm``, ``by`` or ``none``, over all tested rows.
     measures
-        More columns by name, see `maskstat.stats.measures.measure`.
+        More columns, one name or several of `maskstat.stats.measures.measure`.
     missing
         A layer that not all inputs have, in one shape, is an ``error``, left out (``skip``), or
         taken as ``dense`` where it is missing.
@@ -168,7 +168,7 @@ def compare(
     chance = chance_under(counts, null, profiles, alternative=alternative, mid_p=mid_p)
     data = _columns(counts, chance, profiles, correction)
     columns = dict(COMPARE_COLUMNS)
-    for name in measures:
+    for name in [measures] if isinstance(measures, str) else measures:
         column = name.replace("-", "_")
         columns[column] = Column("number", f"measure '{name}'")
         data[column] = _measured(counts, name)
@@ -218,7 +218,7 @@ def _columns(
         "shared": shared,
         "union": union,
         "jaccard": overlap,
-        "jaccard_distance": 1 - overlap,
+        "jaccard_distance": jaccard_distance(shared, kept_a, kept_b),
         "mean_jaccard": _on_totals(
             mean_of_layers(counts.shared, counts.kept_a, counts.kept_b), shared.shape
         ),

@@ -55,7 +55,7 @@ def connectivity(
     *subjects: Subject,
     iteration: str | int = "last",
     bias: Bias = "ignore",
-    layers: Sequence[str] = (),
+    layers: str | Sequence[str] = (),
     graph: Graph | None = None,
     exclude_padding: bool = False,
 ) -> Table:
@@ -71,7 +71,7 @@ def connectivity(
         ``ignore``: a unit that the input does not reach is dead. ``keeps-alive``: a unit with a
         bias emits a constant, so the weights that read it have an effect.
     layers
-        Globs of the layers to show; none means all. The total is over these; paths always run
+        Glob of the layers to show, or several; none means all. The total is over these; paths always run
         through the whole network.
     graph
         The network's operations, see `maskstat.graph.nodes`; None takes the one stored

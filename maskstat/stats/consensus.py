@@ -113,7 +113,7 @@ def consensus(
     threshold: Fraction | str | float | None = None,
     at_least_votes: int | None = None,
     iteration: str | int = "last",
-    layers: Sequence[str] = (),
+    layers: str | Sequence[str] = (),
     baseline: str = "exact",
     limit_memory: int | None = None,
     threads: int | None = None,
@@ -132,7 +132,7 @@ def consensus(
     iteration
         ``last`` or a number.
     layers
-        Globs of the layers to look at; none means all.
+        Glob of the layers to look at, or several; none means all.
     baseline
         ``exact``, or ``grosse2020``: beside the exact numbers those of Grosse & Backes (2020),
         Appendix B, as printed and repaired, with a note on what of them can be used.
@@ -151,8 +151,8 @@ def consensus(
     Raises
     ------
     UsageError
-        The threshold cannot be met, both forms of it are given, or several iterations of a run
-        were selected.
+        The threshold cannot be met, both forms of it are given, several iterations of a run were
+        selected, or there is no such baseline.
     LayoutMismatchError
         The layers differ.
 
@@ -177,6 +177,13 @@ def consensus(
                 consequence="a consensus takes one mask of each input",
                 hint="--iteration last",
             )
+    if baseline not in ("exact", "grosse2020"):
+        raise UsageError(
+            f"there is no baseline '{baseline}'",
+            code="unknown-baseline",
+            place="--baseline",
+            consequence="there are: exact, grosse2020",
+        )
     masks = [next(iter(one.masks.values())) for one in chosen]
     least = _least(len(masks), threshold, at_least_votes)
     layout = masks[0].layout
@@ -190,14 +197,7 @@ def consensus(
         unknown: list[Cell] = [None] * len(data["layer"])
         data |= dict.fromkeys(("z", "log10_p", "omnibus_df", "omnibus_log10_p"), unknown)
         data["note"] = ["same-run"] * len(unknown)
-    if baseline != "exact":
-        if baseline != "grosse2020":
-            raise UsageError(
-                f"there is no baseline '{baseline}'",
-                code="unknown-baseline",
-                place="--baseline",
-                consequence="there are: exact, grosse2020",
-            )
+    if baseline == "grosse2020":
         columns = {**CONSENSUS_COLUMNS, **BASELINE_COLUMNS}
         data |= baseline_columns(layout, kept)
     return Consensus(
@@ -222,14 +222,14 @@ def _least(n: int, threshold: Fraction | str | float | None, at_least_votes: int
             consequence="one of them decides",
         )
     if at_least_votes is not None:
-        if not 1 <= at_least_votes <= n:
+        if at_least_votes not in range(1, n + 1):
             raise UsageError(
                 f"{at_least_votes} votes of {n} masks",
                 code="bad-threshold",
                 place="--at-least",
                 consequence=f"it takes 1 to {n}",
             )
-        return at_least_votes
+        return int(at_least_votes)
     try:
         share = Fraction(1 if threshold is None else str(threshold))
     except (ValueError, ZeroDivisionError):

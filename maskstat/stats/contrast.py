@@ -58,7 +58,7 @@ def contrast(
     differ: str = "rewind",
     baseline: str | None = None,
     iteration: str | int = "all",
-    layers: Sequence[str] = (),
+    layers: str | Sequence[str] = (),
 ) -> Table:
     """Average the distance of masks whose runs differ in one setting alone.
 
@@ -71,7 +71,7 @@ def contrast(
     iteration
         ``all``, ``last``, a number or a range ``A-B``.
     layers
-        Globs of the layers to look at; none means all. The total is over these.
+        Glob of the layers to look at, or several; none means all. The total is over these.
 
     Returns
     -------

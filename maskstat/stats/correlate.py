@@ -70,7 +70,7 @@ class _Control:
 
 
 def correlate(
-    *subjects: Subject, iteration: str | int = "last", layers: Sequence[str] = ()
+    *subjects: Subject, iteration: str | int = "last", layers: str | Sequence[str] = ()
 ) -> Table:
     """Correlate the ranks of initial and final weights, inside the mask and over whole layers.
 
@@ -81,7 +81,7 @@ def correlate(
     iteration
         ``last``, ``all``, a number or a range ``A-B``.
     layers
-        Globs of the layers to look at; none means all. The total is over these.
+        Glob of the layers to look at, or several; none means all. The total is over these.
 
     Returns
     -------
@@ -151,7 +151,7 @@ def _rows(run: Run, iteration: int, patterns: Sequence[str]) -> list[dict[str, C
         run.layout.names[index]
         for index in (run.layout.select(patterns) if patterns else range(len(run.layout.layers)))
     ]
-    found = [_layer(run, iteration, name, initial, final) for name in names]
+    found = [_located(run, iteration, name, initial, final) for name in names]
     kept = _combined([kept for kept, _ in found])
     controls = [control for _, control in found if control is not None]
     total = _combined_controls(controls) if len(controls) == len(found) else None
@@ -163,6 +163,17 @@ def _rows(run: Run, iteration: int, patterns: Sequence[str]) -> list[dict[str, C
         ),
         where | {"layer": "total"} | _cells(kept, total) | _doubt(kept, total),
     ]
+
+
+def _located(
+    run: Run, iteration: int, name: str, initial: WeightLayers, final: WeightLayers
+) -> tuple[Concordance, _Control | None]:
+    """Correlate one layer; values that have no rank are an error that names it."""
+    try:
+        return _layer(run, iteration, name, initial, final)
+    except InputError as error:
+        error.place = error.place or f"{run.label}@{iteration}, layer {name}"
+        raise
 
 
 def _layer(

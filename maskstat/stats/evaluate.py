@@ -54,7 +54,7 @@ def chance_under(
     UsageError
         There is no such null.
     InputError
-        The null does not apply to these masks.
+        The null does not apply to these masks: of another kind, without a history, or grown.
     """
     if null == "parent":
         counts = _inside_parents(counts)
@@ -184,10 +184,12 @@ def _inherited_cells(counts: PairCounts) -> Cells:
     from maskstat.stats.nulls import inherited_chance, inherited_total
 
     previous = [
-        (_earlier(counts, pair, counts.a, counts.iteration_a, "inherit"),
-         _earlier(counts, pair, counts.b, counts.iteration_b, "inherit"))
+        (_earlier(counts, pair, counts.a, counts.iteration_a),
+         _earlier(counts, pair, counts.b, counts.iteration_b))
         for pair in range(len(counts.a))
     ]  # fmt: skip
+    for pair, both in enumerate(previous):
+        _require_inside(counts, pair, both, "inherit")
     masks = [mask for both in previous for mask in both]
     pairs = [(2 * pair, 2 * pair + 1) for pair in range(len(previous))]
     before = pair_counts(masks, pairs, counts.layout.edges)
@@ -205,7 +207,7 @@ def _inherited_cells(counts: PairCounts) -> Cells:
 
 
 def _earlier(
-    counts: PairCounts, pair: int, side: Sequence[int], iterations: Sequence[int | None], null: str
+    counts: PairCounts, pair: int, side: Sequence[int], iterations: Sequence[int | None]
 ) -> Mask:
     """Return the mask of the iteration before, over the compared layers."""
     one: Comparand = counts.comparands[side[pair]]
@@ -215,10 +217,26 @@ def _earlier(
             "there is no iteration before this one",
             code="no-previous-iteration",
             place=one.label,
-            consequence=f"the {null} null does not apply",
+            consequence="the inherit null does not apply",
             hint="runs, at iteration 1 or later",
         )
     return one.run.mask(iteration - 1).over(counts.layout)
+
+
+def _require_inside(counts: PairCounts, pair: int, outer: tuple[Mask, Mask], null: str) -> None:
+    """Refuse masks that have grown beyond the earlier ones that the null takes as given."""
+    sides = ((counts.a, counts.mask_a), (counts.b, counts.mask_b))
+    for (inputs, masks), earlier in zip(sides, outer, strict=True):
+        mask = counts.masks[int(masks[pair])]
+        if not mask <= earlier:
+            raise InputError(
+                f"iteration {mask.iteration} keeps weights that iteration {earlier.iteration} "
+                "has pruned",
+                code="outside-parent",
+                place=counts.comparands[inputs[pair]].label,
+                consequence=f"the {null} null takes masks that never grow",
+                hint="--null layer",
+            )
 
 
 def _inside_parents(counts: PairCounts) -> PairCounts:
@@ -237,5 +255,7 @@ def _inside_parents(counts: PairCounts) -> PairCounts:
         pasts = (
             [run.mask(t).over(counts.layout) for run in (a.run, b.run)] for t in range(last, -1, -1)
         )
-        parents.append(next(one.kept for one, other in pasts if one == other))
+        parent = next(one for one, other in pasts if one == other)
+        _require_inside(counts, pair, (parent, parent), "parent")
+        parents.append(parent.kept)
     return counts._replace(sizes=np.stack(parents))

@@ -26,10 +26,13 @@ class OutputRows:
         Outputs of several iterations.
     row
         Which of them.
+    place
+        Where they are stored, for errors.
     """
 
     logits: ArraySource
     row: int
+    place: str
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -63,7 +66,8 @@ class Evaluated:
 
     def rows(self, iteration: int) -> OutputRows:
         """Return the outputs of one of the chosen iterations."""
-        return OutputRows(self.outputs.logits, self.outputs.iterations.index(iteration))
+        row = self.outputs.iterations.index(iteration)
+        return OutputRows(self.outputs.logits, row, f"{self.source.label}@{iteration}")
 
 
 def evaluated(
@@ -90,7 +94,7 @@ def evaluated(
     NotFoundError
         A run has no outputs, none on this data set, or none at an iteration.
     LayoutMismatchError
-        The outputs are not on the same examples, or not of the same classes.
+        The outputs are not on the same examples, or not of as many classes.
     UsageError
         All have outputs on several data sets and none is named.
     """
@@ -101,7 +105,8 @@ def evaluated(
         Evaluated(source, run.outputs[name]) for source, run in zip(sources, runs, strict=True)
     ]
     for one in found:
-        _check(one, found[0], name)
+        _check(one, found[0])
+    _check_classes(found, name)
     return name, found
 
 
@@ -134,16 +139,17 @@ def _dataset(runs: Sequence[Run], wanted: str | None) -> str:
                     consequence=closest(wanted, run.outputs),
                 )
         return wanted
-    common = [name for name in runs[0].outputs if all(name in run.outputs for run in runs)]
-    if not common:
-        other = next(run for run in runs if not set(run.outputs) & set(runs[0].outputs))
-        raise NotFoundError(
-            f"its outputs are on {', '.join(other.outputs)}",
-            code="no-outputs",
-            place=other.label,
-            consequence=f"those of {runs[0].label} are on {', '.join(runs[0].outputs)}",
-            hint="compare outputs on the same examples",
-        )
+    common = list(runs[0].outputs)
+    for run in runs[1:]:
+        before, common = common, [name for name in common if name in run.outputs]
+        if not common:
+            raise NotFoundError(
+                f"its outputs are on {', '.join(run.outputs)}",
+                code="no-outputs",
+                place=run.label,
+                consequence=f"the inputs before it have theirs on {', '.join(before)}",
+                hint="compare outputs on the same examples",
+            )
     if len(common) > 1:
         raise UsageError(
             f"there are outputs on {len(common)} data sets",
@@ -155,7 +161,7 @@ def _dataset(runs: Sequence[Run], wanted: str | None) -> str:
     return common[0]
 
 
-def _check(one: Evaluated, first: Evaluated, name: str) -> None:
+def _check(one: Evaluated, first: Evaluated) -> None:
     """Refuse outputs that are not there, or not on the first one's examples."""
     label = one.source.label
     missing = [t for t in one.iterations if t not in one.outputs.iterations]
@@ -182,11 +188,17 @@ def _check(one: Evaluated, first: Evaluated, name: str) -> None:
             place=label,
             consequence="only outputs on the same examples can be compared",
         )
-    labels, others = one.outputs.labels, first.outputs.labels
-    if labels is not None and others is not None and not np.array_equal(labels, others):
-        raise LayoutMismatchError(
-            f"the true classes on '{name}' are others than in {first.source.label}",
-            code="other-examples",
-            place=label,
-            consequence="the outputs are not on the same examples",
-        )
+
+
+def _check_classes(found: Sequence[Evaluated], name: str) -> None:
+    """Refuse other true classes than those of the first input that stores them."""
+    stored = [(one, one.outputs.labels) for one in found if one.outputs.labels is not None]
+    for one, labels in stored[1:]:
+        first, wanted = stored[0]
+        if not np.array_equal(labels, wanted):
+            raise LayoutMismatchError(
+                f"the true classes on '{name}' are others than in {first.source.label}",
+                code="other-examples",
+                place=one.source.label,
+                consequence="the outputs are not on the same examples",
+            )

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from maskstat.stats._quantile import TIE
 from maskstat.stats.channel import ChannelNull
 from maskstat.stats.hypergeometric import log_pmf, support
 
@@ -22,7 +23,6 @@ Floats = NDArray[np.float64]
 
 LARGEST = 200_000  # values of a sum
 _LARGEST_TABLE = 20_000_000  # pairs of values while two laws are added
-_TIE = 1e-12
 
 
 class FiniteLaw(NamedTuple):
@@ -51,7 +51,7 @@ class FiniteLaw(NamedTuple):
 
     def region(self, alpha: float) -> tuple[float, float]:
         """Return the least and the largest value whose smaller tail exceeds alpha / 2."""
-        level = math.log(alpha / 2) + _TIE
+        level = math.log(alpha / 2) + TIE
         at_most = np.logaddexp.accumulate(self.log_p)
         at_least = np.logaddexp.accumulate(self.log_p[::-1])[::-1]
         return (

@@ -67,7 +67,7 @@ def initial(
     bins: int = 100,
     threshold: Fraction | str | float | None = None,
     at_least_votes: int | None = None,
-    layers: Sequence[str] = (),
+    layers: str | Sequence[str] = (),
 ) -> InitialWeights:
     """Describe the initial weights of layers, of each ticket, and of the consensus ticket.
 
@@ -83,7 +83,7 @@ def initial(
     threshold, at_least_votes
         As in `maskstat.consensus`; by default what every ticket keeps.
     layers
-        Globs of the layers to look at; none means all. The total is over these.
+        Glob of the layers to look at, or several; none means all. The total is over these.
 
     Returns
     -------

@@ -85,7 +85,9 @@ class Hole:
 
 
 def describe(
-    *runs: Run | tuple[Run, int | None], iteration: str | int = "last", layers: Sequence[str] = ()
+    *runs: Run | tuple[Run, int | None],
+    iteration: str | int = "last",
+    layers: str | Sequence[str] = (),
 ) -> Table:
     """Tabulate kept weights and sparsity, layer by layer.
 
@@ -96,7 +98,7 @@ def describe(
     iteration
         ``last``, ``all``, a number or a range ``A-B``.
     layers
-        Globs of the layers to look at; none means all. The total is over these.
+        Glob of the layers to look at, or several; none means all. The total is over these.
 
     Returns
     -------
@@ -134,7 +136,8 @@ def _layer_rows(run: Run, iteration: int, chosen: Sequence[int]) -> list[dict[st
     dead = 0
     for index in chosen:
         layer = run.layout.layers[index]
-        alive = mask.layer(layer.name).reshape(layer.shape[0], -1).any(axis=1)
+        outputs = layer.shape[0] if layer.shape else 1
+        alive = mask.layer(layer.name).reshape(outputs, -1).any(axis=1)
         dead += int(alive.size - alive.sum())
         rows.append(
             {

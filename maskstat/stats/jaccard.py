@@ -204,17 +204,21 @@ def expected_jaccard_total(N: ArrayLike, a: ArrayLike, b: ArrayLike) -> tuple[Fl
 
     Notes
     -----
-    The delta method to third order with the exact cumulants m, v, k of the total overlap and
-    d = S - m, S the sum of a + b: m/d + S v/d^3 + S k/d^4 + 3 S v^2/d^5, and S sqrt(v)/d^2. Against
-    the exact sum the mean is off by 5e-9 in a single layer of 150 weights, less in larger ones.
+    Of one layer, the exact sum. Of more, the delta method with the exact cumulants m, v, k of the
+    total overlap and d = S - m, S the sum of a + b: m/d + S v/d^3 + S k/d^4 + 3 S v^2/d^5, and
+    S sqrt(v)/d^2. For 2,400 weights in all, a tenth of them kept, the mean is off by 2e-10 and the
+    standard deviation by 0.2 %; for 150 by 1e-6 and 3 %.
 
     Examples
     --------
     >>> [round(float(v), 5) for v in expected_jaccard_total([840, 2400], [84, 240], [84, 240])]
     [0.0527, 0.00876]
     """
+    N, a, b = np.broadcast_arrays(*(np.asarray(v, dtype=np.float64) for v in (N, a, b)))
+    if N.shape[-1] == 1:
+        return expected_jaccard(N[..., 0], a[..., 0], b[..., 0])
     mean, variance, third = moments_total(N, a, b)
-    kept = (np.asarray(a, dtype=np.float64) + np.asarray(b, dtype=np.float64)).sum(axis=-1)
+    kept = (a + b).sum(axis=-1)
     empty = kept == 0
     d = np.where(empty, 1.0, kept - mean)
     index = mean / d + kept * (variance / d**3 + third / d**4 + 3 * variance * (variance / d**5))

@@ -168,7 +168,11 @@ def _rows(
         for order in found.matching.orders
     ]
     total_units, total_moved = (sum(n for n in side if n is not None) for side in (units, moved))
-    words = guessed or ("no unit may be relabelled" if not total_units else "")
+    words = [
+        "same-run" if same_run else "",
+        guessed,
+        "" if total_units else "no unit may be relabelled",
+    ]
     return [
         *(
             {
@@ -185,7 +189,7 @@ def _rows(
             "units": total_units,
             "moved": total_moved,
             **_cells(found.total, same_run=same_run),
-            "note": "; ".join(filter(None, ["same-run" if same_run else "", words])) or None,
+            "note": "; ".join(filter(None, words)) or None,
         },
     ]
 

@@ -97,9 +97,8 @@ def shared_by_all_log_tails(x: int, N: int, sizes: Sequence[int]) -> LogTails:
     >>> round(math.exp(tails.eq), 12)  # 5/9
     0.555555555556
     """
-    N, sizes = checked_sizes(N, sizes)
-    x = checked_count(x, "weights shared by all", low=None)
-    return IntersectionLaw(N, sizes).log_tails(x)
+    law = IntersectionLaw(*checked_sizes(N, sizes))
+    return law.log_tails(checked_count(x, "weights shared by all", low=None))
 
 
 def kept_by_none_log_tails(x: int, N: int, sizes: Sequence[int]) -> LogTails:
@@ -130,8 +129,8 @@ def kept_by_none_log_tails(x: int, N: int, sizes: Sequence[int]) -> LogTails:
     >>> round(math.exp(tails.eq), 12)
     0.5
     """
-    N, sizes = checked_sizes(N, sizes)
-    return shared_by_all_log_tails(x, N, _complements(N, sizes))
+    law = IntersectionLaw(*_complements(N, sizes))
+    return law.log_tails(checked_count(x, "weights kept by none", low=None))
 
 
 def total_shared_by_all_log_tails(x: int, layers: Iterable[tuple[int, Sequence[int]]]) -> LogTails:
@@ -196,8 +195,8 @@ def total_kept_by_none_log_tails(x: int, layers: Iterable[tuple[int, Sequence[in
     >>> round(math.exp(tails.ge), 12)
     0.25
     """
-    checked = [checked_sizes(N, sizes) for N, sizes in layers]
-    return total_shared_by_all_log_tails(x, [(N, _complements(N, n)) for N, n in checked])
+    laws = [IntersectionLaw(*_complements(N, sizes)) for N, sizes in layers]
+    return sum_log_tails(checked_count(x, "weights kept by none", low=None), laws)
 
 
 def shared_by_all_cumulants(N: int, sizes: Sequence[int]) -> Cumulants:
@@ -265,8 +264,7 @@ def kept_by_none_cumulants(N: int, sizes: Sequence[int]) -> Cumulants:
     >>> float(kept_by_none_cumulants(2400, [960] * 5).mean)
     186.624
     """
-    N, sizes = checked_sizes(N, sizes)
-    return shared_by_all_cumulants(N, _complements(N, sizes))
+    return shared_by_all_cumulants(*_complements(N, sizes))
 
 
 def cumulants_from_factorial_moments(
@@ -396,5 +394,7 @@ class IntersectionLaw(Law):
         return min(max(size, 0, before + n - self.N), before, n)
 
 
-def _complements(N: int, sizes: Sequence[int]) -> tuple[int, ...]:
-    return tuple(N - n for n in sizes)
+def _complements(N: int, sizes: Sequence[int]) -> tuple[int, tuple[int, ...]]:
+    """Check sizes, and return those of what the masks drop."""
+    N, sizes = checked_sizes(N, sizes)
+    return N, tuple(N - n for n in sizes)

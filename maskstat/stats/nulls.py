@@ -11,6 +11,7 @@ import numpy as np
 
 from maskstat.bits import BoolArray
 from maskstat.errors import InputError, UsageError
+from maskstat.stats._quantile import TIE
 from maskstat.stats.channel import channel_interval, channel_null
 from maskstat.stats.chi_square import normal_log_sf
 from maskstat.stats.finite_law import FiniteLaw, add_laws, channel_law, overlap_law
@@ -20,10 +21,11 @@ from maskstat.stats.inherited import (
     inherited_log_tails,
     total_inherited_log_tails,
 )
+from maskstat.stats.lattice import LogTails
 from maskstat.stats.margins import margins_null
 from maskstat.stats.stratified import interval_total, log_tails_total
 from maskstat.stats.structured import Structure, alive_null, null_for
-from maskstat.stats.units import UnitNull, unit_null
+from maskstat.stats.units import UnitNull
 
 __all__ = [
     "NULLS",
@@ -36,7 +38,6 @@ __all__ = [
     "margins_chance",
     "sum_chance",
     "uniform_layer",
-    "unit_chance",
     "unit_total",
     "unknown_null",
 ]
@@ -172,8 +173,8 @@ def channel_total(layers: Sequence[LayerChance], shared: int) -> LayerChance:
     Returns
     -------
     LayerChance
-        Exact; without p and regions where the sum has too many values to be written out, for no
-        smooth law describes overlaps that jump by channels.
+        Exact; without p and regions where the sum has too many values to be written out, or a
+        layer is partially structured, for no smooth law describes overlaps that jump by channels.
     """
     law = add_laws([layer.law for layer in layers])
     total = LayerChance(
@@ -186,7 +187,9 @@ def channel_total(layers: Sequence[LayerChance], shared: int) -> LayerChance:
         law=law,
     )
     if law is None:
-        return replace(total, note="too many values to add the layers' channels: no p")
+        partial = any(layer.null == "alive" for layer in layers)
+        why = "a layer lost single weights too, so its law" if partial else "the law of the total"
+        return replace(total, note=f"{why} cannot be written out: no p")
     at_most, at_least, at = law.log_tails(shared)
     return replace(
         total,
@@ -196,11 +199,6 @@ def channel_total(layers: Sequence[LayerChance], shared: int) -> LayerChance:
         interval95=law.region(0.05),
         interval99=law.region(0.01),
     )
-
-
-def unit_chance(a: BoolArray, b: BoolArray, by: Literal["row", "column"]) -> LayerChance:
-    """Test one layer with the kept weights of every row, or of every column, fixed."""
-    return unit_total([unit_null(a, b, by=by)])
 
 
 def unit_total(units: Sequence[UnitNull]) -> LayerChance:
@@ -241,76 +239,54 @@ def unit_total(units: Sequence[UnitNull]) -> LayerChance:
 def margins_chance(a: BoolArray, b: BoolArray) -> LayerChance:
     """Test one layer with the kept weights of every row and every column fixed; approximate."""
     null = margins_null(a, b)
-    return replace(
-        _normal("margins", null.shared, null.mean, null.variance, null.note),
-        log_at_most=null.log_p_le,
-        log_at_least=null.log_p_ge,
-    )
+    return _normal("margins", null.shared, null.mean, null.variance, null.note)
 
 
 Inheritance: TypeAlias = tuple[int, int, int, int, int, int]
 """Overlap now; overlap, first and second mask at the previous iteration; both masks now."""
 
+_InheritedSizes: TypeAlias = tuple[int, int, int, int, int]
+"""The same without the overlap now."""
+
 
 def inherited_chance(counts: Inheritance) -> LayerChance:
     """Test whether one layer's overlap is more than what the previous iteration leaves."""
-    x, *previous = counts
-    cumulants = inherited_cumulants(*previous)
-    tails = inherited_log_tails(x, *previous)
-    mean, variance = float(cumulants.mean), float(cumulants.variance)
-    most = min(previous[0], previous[3], previous[4])
-
-    def interval(alpha: float) -> Interval:
-        return _search(lambda v: inherited_log_tails(v, *previous)[:2], mean, variance, most, alpha)
-
-    return LayerChance(
-        null="inherit",
-        mean=mean,
-        variance=variance,
-        log_at_most=tails.le,
-        log_at_least=tails.ge,
-        log_at=tails.eq,
-        interval95=interval(0.05),
-        interval99=interval(0.01),
-    )
+    x, size = counts[0], counts[1:]
+    return _inherited(x, [size], lambda v: inherited_log_tails(v, *size))
 
 
 def inherited_total(layers: Sequence[Inheritance]) -> LayerChance:
     """Add layers under the inherit null; exact."""
-    sizes = [(c, a, b, a2, b2) for _, c, a, b, a2, b2 in layers]
-    tails = total_inherited_log_tails(sum(x for x, *_ in layers), sizes)
+    x, sizes = sum(layer[0] for layer in layers), [layer[1:] for layer in layers]
+    return _inherited(x, sizes, lambda v: total_inherited_log_tails(v, sizes))
+
+
+def _inherited(
+    x: int, sizes: Sequence[_InheritedSizes], tails: Callable[[int], LogTails]
+) -> LayerChance:
+    """Test an overlap of layers that inherit, tails of their sum given."""
     parts = [inherited_cumulants(*size) for size in sizes]
-    mean, variance = (
-        float(sum(getattr(part, name) for part in parts)) for name in ("mean", "variance")
-    )
-    most = sum(min(c, a2, b2) for c, _, _, a2, b2 in sizes)
-
-    def interval(alpha: float) -> Interval:
-        return _search(
-            lambda v: total_inherited_log_tails(v, sizes)[:2], mean, variance, most, alpha
-        )
-
+    mean = float(sum(part.mean for part in parts))
+    variance = float(sum(part.variance for part in parts))
+    most = sum(min(c, a_next, b_next) for c, _, _, a_next, b_next in sizes)
+    observed = tails(x)
     return LayerChance(
         null="inherit",
         mean=mean,
         variance=variance,
-        log_at_most=tails.le,
-        log_at_least=tails.ge,
-        log_at=tails.eq,
-        interval95=interval(0.05),
-        interval99=interval(0.01),
+        log_at_most=observed.le,
+        log_at_least=observed.ge,
+        log_at=observed.eq,
+        interval95=_search(tails, mean, variance, most, 0.05),
+        interval99=_search(tails, mean, variance, most, 0.01),
     )
 
 
 def _search(
-    tails: Callable[[int], tuple[float, float]],
-    mean: float,
-    variance: float,
-    most: int,
-    alpha: float,
+    tails: Callable[[int], LogTails], mean: float, variance: float, most: int, alpha: float
 ) -> Interval:
     """Find by bisection the least and the largest overlap whose smaller tail exceeds alpha / 2."""
-    level = math.log(alpha / 2) + 1e-12
+    level = math.log(alpha / 2) + TIE
     reach = 6 * math.sqrt(variance) + 6
 
     def first(holds: Callable[[int], bool], low: int, high: int) -> int:
@@ -320,8 +296,8 @@ def _search(
         return low
 
     start, stop = max(0, math.floor(mean - reach)), min(most, math.ceil(mean + reach))
-    least = first(lambda v: tails(v)[0] > level, start, stop)
-    beyond = first(lambda v: tails(v)[1] <= level, least, stop + 1) if least <= stop else stop + 1
+    least = first(lambda v: tails(v).le > level, start, stop)
+    beyond = first(lambda v: tails(v).ge <= level, least, stop + 1) if least <= stop else stop + 1
     return least, beyond - 1
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -83,7 +84,7 @@ def comparands(
     subjects: Sequence[Subject],
     *,
     iteration: str | int = "last",
-    layers: Sequence[str] = (),
+    layers: str | Sequence[str] = (),
     missing: Missing = "error",
 ) -> list[Comparand]:
     """Choose the masks of each subject, all over the same layers in the same order.
@@ -96,7 +97,7 @@ def comparands(
         ``last``, ``all``, a number or a range ``A-B``; an iteration that comes with a run
         outranks it.
     layers
-        Globs of the layers to look at; none means all.
+        Glob of the layers to look at, or several; none means all.
     missing
         What to do with a layer that not all inputs have: ``error``; ``skip`` it; take it as
         ``dense`` where it is missing, which changes totals.
@@ -111,6 +112,8 @@ def comparands(
         The layers differ.
     NotFoundError
         A run has no such iteration, or no layer has such a name.
+    UsageError
+        There are no subjects, or one is something else.
     """
     if not subjects:
         raise UsageError(
@@ -161,13 +164,30 @@ def _common_layout(chosen: Sequence[Comparand], missing: Missing) -> Layout:
 def _choose(subject: Subject, iteration: str) -> Comparand:
     if isinstance(subject, Mask):
         return Comparand(subject.label, {subject.iteration: subject}, fixed=True)
-    run, fixed = subject if isinstance(subject, tuple) else (subject, None)
+    run, fixed = subject if isinstance(subject, tuple) and len(subject) == 2 else (subject, None)
+    if not isinstance(run, Run) or not isinstance(fixed, int | None):
+        raise _no_subject(subject)
     if fixed is not None:
         return Comparand(run.label, {fixed: run.mask(fixed)}, run, fixed=True)
     iterations = parse_iterations(iteration, run.n_iterations, place=run.label)
     # "last" and a single number name one mask of each run, whatever its number.
     masks: dict[int | None, Mask] = {i: run.mask(i) for i in iterations}
     return Comparand(run.label, masks, run, fixed=len(iterations) == 1)
+
+
+def _no_subject(value: object) -> UsageError:
+    """Say what was given instead of a run or mask, and how to come by one."""
+    hint = "maskstat.read(path) reads a run, maskstat.Mask.from_arrays({layer: array}) makes a mask"
+    if isinstance(value, str | os.PathLike):
+        hint = f"maskstat.read({os.fspath(value)!r})"
+    elif isinstance(value, list | tuple):
+        hint = "give them one by one, as in maskstat.compare(*runs)"
+    return UsageError(
+        f"an input is of type {type(value).__name__}",
+        code="not-a-run",
+        consequence="it takes runs, masks, or a run with an iteration, (run, 3)",
+        hint=hint,
+    )
 
 
 def _over(one: Comparand, first: Comparand, layout: Layout, names: Sequence[str]) -> Comparand:
@@ -185,7 +205,7 @@ def _over(one: Comparand, first: Comparand, layout: Layout, names: Sequence[str]
     return Comparand(one.label, masks, one.run, one.fixed)
 
 
-_PAIR = re.compile(r"(\d+):(\d+)")
+_PAIR = re.compile(r"([0-9]{1,9}):([0-9]{1,9})")
 
 
 def parse_pairs(text: str, n: int) -> list[tuple[int, int]]:
@@ -206,9 +226,9 @@ def parse_pairs(text: str, n: int) -> list[tuple[int, int]]:
     Raises
     ------
     UsageError
-        The text is none of these.
+        ``bad-pairs``: the text is none of these, or names a pair twice.
     NotFoundError
-        A position is not there.
+        ``no-such-input``: a position is not there.
 
     Examples
     --------
@@ -220,6 +240,7 @@ def parse_pairs(text: str, n: int) -> list[tuple[int, int]]:
     if text == "first":
         return [(0, second) for second in range(1, n)]
     pairs: list[tuple[int, int]] = []
+    seen: set[frozenset[int]] = set()
     for word in text.split(","):
         match = _PAIR.fullmatch(word.strip())
         if match is None:
@@ -237,6 +258,15 @@ def parse_pairs(text: str, n: int) -> list[tuple[int, int]]:
                 place="--pairs",
                 consequence=f"the inputs are 1 to {n}",
             )
+        if {a, b} in seen:
+            raise UsageError(
+                f"the pair {word} is given twice",
+                code="bad-pairs",
+                place="--pairs",
+                consequence="it would count as two pairs in every mean and share",
+                hint="each pair once, in one order",
+            )
+        seen.add(frozenset((a, b)))
         pairs.append((a - 1, b - 1))
     return pairs
 

@@ -134,7 +134,7 @@ def pattern(
     *subjects: Subject,
     pattern: str = "2:4",
     iteration: str | int = "last",
-    layers: Sequence[str] = (),
+    layers: str | Sequence[str] = (),
 ) -> Table:
     """Hold masks against a pattern of structured sparsity.
 
@@ -150,7 +150,7 @@ def pattern(
     iteration
         ``last``, ``all``, a number or a range ``A-B``.
     layers
-        Globs of the layers to look at; none means all. The total is over these.
+        Glob of the layers to look at, or several; none means all. The total is over these.
 
     Returns
     -------

@@ -40,6 +40,7 @@ def count_groups(mask: Mask, layer: Layer, keep: int, size: int) -> Counts:
         ``groups``, ``short_groups`` (of fewer weights than M, at the end of the inputs),
         ``full_groups`` (exactly N kept) and ``violating_groups`` (more than N kept).
     """
+    mask.check()
     outputs, inputs, taps = _view(layer)
     lines = outputs * taps
     if WORD_BITS % size == 0 and (outputs == 1 or inputs % size == 0) and taps == 1:

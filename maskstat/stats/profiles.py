@@ -80,6 +80,7 @@ def _margins(mask: Mask, layer: Layer) -> tuple[IntArray, IntArray]:
     n_words, odd = divmod(width, WORD_BITS)
     rows = np.zeros(n_rows, np.int64)
     columns = np.zeros(width, np.int64)
+    mask.check()
     whole = mask.layer(layer.name).reshape(n_rows, width) if odd else None
     for start in range(0, n_rows, _ROWS):
         stop = min(start + _ROWS, n_rows)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
@@ -21,7 +20,6 @@ def increasing_root(
     low: float,
     high: float,
     *,
-    geometric: bool = False,
     steps: int = 64,
 ) -> float:
     """Find where an increasing function changes sign, by bisection.
@@ -32,8 +30,6 @@ def increasing_root(
         Increasing on [low, high]; infinite values are fine.
     low, high
         The bracket. Where the function does not change sign, the nearer end comes back.
-    geometric
-        Halve on the scale of the logarithm (both ends positive): relative, not absolute, accuracy.
     steps
         Halvings.
 
@@ -48,7 +44,7 @@ def increasing_root(
     1.414213562373
     """
     for _ in range(steps):
-        middle = math.sqrt(low) * math.sqrt(high) if geometric else 0.5 * (low + high)
+        middle = 0.5 * (low + high)
         if not low < middle < high:
             break
         if function(middle) < 0:

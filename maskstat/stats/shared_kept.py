@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from maskstat.bits import IntArray
-from maskstat.errors import UsageError
+from maskstat.errors import InputError, UsageError
 from maskstat.mask import Mask
 from maskstat.stats.consensus_bins import BinMoments, bin_moments, total_bin_moments
 from maskstat.stats.grosse_baseline import (
@@ -55,7 +55,7 @@ def shared_and_never(
     *subjects: Subject,
     group_by: str | None = None,
     iteration: str | int = "all",
-    layers: Sequence[str] = (),
+    layers: str | Sequence[str] = (),
 ) -> Table:
     """Count the weights that all masks of a group keep, and those that none keeps.
 
@@ -70,7 +70,7 @@ def shared_and_never(
         ``last``, ``all``, a number or a range ``A-B``. With several, the masks of each iteration
         that all runs of a group have are counted together.
     layers
-        Globs of the layers to look at; none means all. The total is over these.
+        Glob of the layers to look at, or several; none means all. The total is over these.
 
     Returns
     -------
@@ -81,6 +81,8 @@ def shared_and_never(
     ------
     UsageError
         A group has one run only, there is no such key, or a run does not have it.
+    InputError
+        The runs of a group have no chosen iteration in common.
     LayoutMismatchError
         The layers differ.
 
@@ -141,9 +143,17 @@ def _together(members: Sequence[Comparand]) -> Iterator[tuple[int | None, list[M
         iterations = {iteration for iteration, _ in found}
         yield iterations.pop() if len(iterations) == 1 else None, [mask for _, mask in found]
         return
-    for iteration in members[0].masks:
-        if all(iteration in one.masks for one in members):
-            yield iteration, [one.masks[iteration] for one in members]
+    common = [t for t in members[0].masks if all(t in one.masks for one in members)]
+    if not common:
+        raise InputError(
+            "it has no iteration in common with the inputs beside it",
+            code="no-common-iteration",
+            place=members[0].label,
+            consequence="there are no masks to count together",
+            hint="--iteration last, or an iteration after each input: a.h5@3",
+        )
+    for iteration in common:
+        yield iteration, [one.masks[iteration] for one in members]
 
 
 def _rows(masks: Sequence[Mask]) -> Iterator[dict[str, Cell]]:

@@ -48,7 +48,7 @@ class SpearmanResult:
         whose p by that approximation is zero.
     reason
         Why something is None: ``constant`` (a sample without two different values), ``n<3``,
-        ``perfect`` (rho is exactly 1 or -1), ``n<4`` (no interval).
+        ``perfect`` (rho is 1 or -1 as far as float64 can say), ``n<4`` (no interval).
     """
 
     n: int
@@ -129,11 +129,12 @@ def spearman(x: ArrayLike, y: ArrayLike) -> SpearmanResult:
     Notes
     -----
     Tied values share the mean of their ranks; -0.0 ties with 0.0. The sums over (doubled, hence
-    whole) ranks are exact integers and rho is rounded once, so it is 1 or -1 only where the
-    orders are the same or opposite. p: t = rho sqrt((n-2)/(1-rho^2)) against Student's t with
-    n-2 degrees of freedom. Interval: Fisher's z with the standard error
-    sqrt((1 + rho^2/2)/(n-3)) of Bonett and Wright (2000), Psychometrika 65:23, equation 2.3.
-    At 1e5 weights and more p says little: read rho and its interval.
+    whole) ranks are exact integers and rho is rounded once: it is 1 or -1 where the orders are
+    the same or opposite, or within 1e-16 of that, as one swap in a million values is.
+    p: t = rho sqrt((n-2)/(1-rho^2)) against Student's t with n-2 degrees of freedom.
+    Interval: Fisher's z with the standard error sqrt((1 + rho^2/2)/(n-3)) of Bonett and Wright
+    (2000), Psychometrika 65:23, equation 2.3. At 1e5 weights and more p says little: read rho
+    and its interval.
 
     Peak memory beyond the inputs is 16 bytes a float32 weight, 10 a 16-bit one.
 

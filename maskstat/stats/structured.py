@@ -240,6 +240,6 @@ def alive_null(mask_a: BoolArray, mask_b: BoolArray) -> AliveNull:
         variance=float((mean * spread).sum()),
         note=(
             "partially structured: given the channels alive in each mask and the weights that each "
-            "output channel keeps; mean, sd and z only"
+            "output channel keeps; p by a normal law"
         ),
     )

@@ -92,7 +92,7 @@ def kept_per_unit(mask: BoolArray, by: Literal["row", "column"]) -> Counts:
     >>> kept_per_unit(np.array([[1, 1, 0], [1, 0, 0]], bool), "column").tolist()
     [2, 1, 0]
     """
-    matrix = mask.reshape(mask.shape[0], -1)
+    matrix = mask.reshape(mask.shape[0] if mask.ndim else 1, -1)
     return np.asarray(np.count_nonzero(matrix, axis=1 if by == "row" else 0), dtype=np.int64)
 
 

@@ -1,5 +1,7 @@
 """Claims: verdicts follow the runs, whichever way they come out."""
 
+from fractions import Fraction
+from math import comb
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +14,13 @@ from maskstat.reproduce.claim import Claim, Finding, tabulate_claims
 from maskstat.reproduce.evidence import Cell, Evidence
 from maskstat.reproduce.exhibits import claims_of
 from maskstat.reproduce.exhibits.grosse_overlap import pairs_where
-from maskstat.reproduce.exhibits.measures import mean, overlap, plain, standard_error
+from maskstat.reproduce.exhibits.measures import (
+    binomial_at_least,
+    mean,
+    overlap,
+    plain,
+    standard_error,
+)
 from maskstat.reproduce.plan import Case, Plan, Sweep
 from maskstat.run import Run
 
@@ -127,6 +135,19 @@ def test_small_measures():
     assert standard_error([1, 3]) == pytest.approx(1.0)
     assert np.isnan(mean([]))
     assert np.isnan(standard_error([1]))
+
+
+@pytest.mark.parametrize(("n", "p"), [(1, 0.3), (12, 0.04), (40, 0.02), (9, 0.0), (3, 1.0)])
+def test_binomial_tails_against_fractions(n, p):
+    share = Fraction(p)
+    law = [comb(n, k) * share**k * (1 - share) ** (n - k) for k in range(n + 1)]
+    for k in range(n + 1):
+        assert binomial_at_least(k, n, p) == pytest.approx(float(sum(law[k:])), rel=1e-11)
+
+
+def test_binomial_tails_of_many_pairs():
+    assert binomial_at_least(1_000, 2_000, 0.5) == pytest.approx(0.508920, abs=1e-6)
+    assert binomial_at_least(2_000, 2_000, 0.025) == 0.0
 
 
 @pytest.mark.parametrize(

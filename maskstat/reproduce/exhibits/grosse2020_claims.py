@@ -7,23 +7,18 @@ from functools import partial
 from itertools import pairwise
 from statistics import stdev
 
-from maskstat.reproduce.claim import Claim, Finding
+from maskstat.reproduce.claim import Claim, Finding, too_few_runs
 from maskstat.reproduce.evidence import Evidence
 from maskstat.reproduce.exhibits.grosse2020_function_claims import FUNCTION_CLAIMS
 from maskstat.reproduce.exhibits.grosse_beyond import divergence
-from maskstat.reproduce.exhibits.grosse_overlap import pairs_where
+from maskstat.reproduce.exhibits.grosse_overlap import pairs_where, with_siblings
 from maskstat.reproduce.exhibits.measures import mean, overlap, plain
-from maskstat.reproduce.plan import Case
 from maskstat.run import Run
 from maskstat.stats.compare import compare
 from maskstat.stats.shared_kept import shared_and_never
 from maskstat.stats.summary import summarize
 
 __all__ = ["CLAIMS"]
-
-
-def _nothing(case: Case) -> Finding:
-    return Finding(case=case.title, ours="too few runs", control="", holds=None)
 
 
 def _chance(
@@ -43,7 +38,7 @@ def _chance(
                 first = {run.seed: run for run in reversed(runs)}
                 found = overlap(list(first.values()), iteration=iteration, other=("seed",))
             if found is None:
-                yield _nothing(case)
+                yield too_few_runs(case)
                 continue
             yield Finding(
                 case=case.title,
@@ -65,7 +60,7 @@ def _across_tasks(evidence: Evidence) -> Iterator[Finding]:
         found = overlap(runs, iteration=iteration, same=("seed",), other=("dataset",))
         apart = overlap(runs, iteration=iteration, other=("seed", "dataset"))
         if found is None or apart is None:
-            yield _nothing(case)
+            yield too_few_runs(case)
             continue
         yield Finding(
             case=case.title,
@@ -78,11 +73,11 @@ def _across_tasks(evidence: Evidence) -> Iterator[Finding]:
 def _kept_together(evidence: Evidence, *, kind: str) -> Iterator[Finding]:
     """Hold what all masks keep, or none, against the exact expectation."""
     for case in evidence.cases:
-        runs = evidence.runs("unfixed", case)
+        runs = with_siblings(evidence.runs("unfixed", case))
         if not evidence.of("unfixed", case):
             continue
-        if not pairs_where(runs, same=("seed",)):
-            yield _nothing(case)
+        if not runs:
+            yield too_few_runs(case)
             continue
         iteration = case.at["low"][0]
         table = shared_and_never(*runs, group_by="seed", iteration=iteration)
@@ -114,7 +109,7 @@ def _more_than_unfixed(evidence: Evidence) -> Iterator[Finding]:
             for role in ("unfixed", "partial")
         )
         if free is None or held is None:
-            yield _nothing(case)
+            yield too_few_runs(case)
             continue
         yield Finding(
             case=case.title,
@@ -132,7 +127,7 @@ def _significance(evidence: Evidence) -> Iterator[Finding]:
             continue
         pairs = pairs_where(runs, same=("seed",))
         if not pairs:
-            yield _nothing(case)
+            yield too_few_runs(case)
             continue
         last = runs[0].n_iterations - 1
         ends = [
@@ -175,7 +170,7 @@ def _equal_layers(evidence: Evidence) -> Iterator[Finding]:
             _spreads(evidence.runs(role, case), iteration) for role in ("partial", "equal")
         )
         if not unequal or not equal:
-            yield _nothing(case)
+            yield too_few_runs(case)
             continue
         yield Finding(
             case=case.title,
@@ -213,7 +208,7 @@ def _dial(evidence: Evidence) -> Iterator[Finding]:
         rows = [] if table is None else [row for row in table if row["iteration"] == at]
         found = [(row["diverge_at"], float(row["jaccard"] or 0)) for row in rows]
         if len(found) < 2:
-            yield _nothing(case)
+            yield too_few_runs(case)
             continue
         steps = [later[1] - earlier[1] for earlier, later in pairwise(found)]
         chance = mean(plain(rows, column="expected_jaccard"))

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 
-from maskstat.reproduce.claim import Claim, Finding
+from maskstat.reproduce.claim import Claim, Finding, too_few_runs
 from maskstat.reproduce.evidence import Evidence
 from maskstat.reproduce.exhibits.grosse_overlap import pairs_where
 from maskstat.reproduce.exhibits.measures import mean, plain, standard_error
-from maskstat.reproduce.plan import Case
 from maskstat.run import Run
 from maskstat.stats.correlate import correlate
 from maskstat.stats.matched import matched
@@ -20,10 +19,6 @@ __all__ = ["FUNCTION_CLAIMS"]
 _NEAR_ZERO = 0.1
 
 
-def _nothing(case: Case) -> Finding:
-    return Finding(case=case.title, ours="too few runs", control="", holds=None)
-
-
 def _ranks(evidence: Evidence, *, role: str, zero: bool) -> Iterator[Finding]:
     """Hold the correlation inside tickets against the whole layer's in the dense training."""
     for case in evidence.cases:
@@ -31,14 +26,14 @@ def _ranks(evidence: Evidence, *, role: str, zero: bool) -> Iterator[Finding]:
         if not evidence.of(role, case):
             continue
         if not runs:
-            yield _nothing(case)
+            yield too_few_runs(case)
             continue
         iteration = case.at["high"][0]
         totals = correlate(*runs, iteration=iteration).where(layer="total")
         rho = plain(totals, column="rho")
         whole, selected = (plain(totals, column=name) for name in ("whole_rho", "selected_rho"))
         if not rho:
-            yield _nothing(case)
+            yield too_few_runs(case)
             continue
         yield Finding(
             case=case.title,
@@ -57,7 +52,7 @@ def _same_function(evidence: Evidence) -> Iterator[Finding]:
         if not evidence.of("unfixed", case):
             continue
         if not pairs:
-            yield _nothing(case)
+            yield too_few_runs(case)
             continue
         rows = outputs(*runs, iteration="all", pairs=pairs).rows()
         equal = sum(bool(row["equal"]) for row in rows)
@@ -90,7 +85,7 @@ def _relabelled(evidence: Evidence) -> Iterator[Finding]:
             if len(pair) == 2
         ]
         if not rows:
-            yield _nothing(case)
+            yield too_few_runs(case)
             continue
         after = plain(rows, column="matched_jaccard")
         before = plain(rows, column="jaccard")
@@ -113,7 +108,7 @@ def _across_seeds(evidence: Evidence, *, role: str, closer_across: bool) -> Iter
         if not evidence.of(role, case):
             continue
         if not (inside and outside):
-            yield _nothing(case)
+            yield too_few_runs(case)
             continue
         within, across = (
             mean(plain(outputs(*runs, iteration="all", pairs=pairs).rows(), column="cka"))
@@ -136,7 +131,7 @@ def _accuracy(evidence: Evidence) -> Iterator[Finding]:
         seeds = sorted({run.seed for run in free} & {run.seed for run in held}, key=str)
         gains = [_reached(held, seed) - _reached(free, seed) for seed in seeds]
         if len(gains) < 2:
-            yield _nothing(case)
+            yield too_few_runs(case)
             continue
         gain, error = mean(gains), standard_error(gains)
         yield Finding(

@@ -44,8 +44,8 @@ def divergence(evidence: Evidence, case: Case) -> Table | None:
         A row an epoch and iteration; None without such runs.
     """
     rows: list[dict[str, object]] = []
-    epochs_of = dict.fromkeys(cell.recipe.diverge_at for cell in evidence.of("dial", case))
-    for at in epochs_of:
+    points = dict.fromkeys(cell.recipe.diverge_at for cell in evidence.of("dial", case))
+    for at in points:
         cells = evidence.of("dial", case, diverge_at=at)
         runs = [cell.run for cell in cells if cell.run is not None]
         pairs = pairs_where(runs, same=("seed",))

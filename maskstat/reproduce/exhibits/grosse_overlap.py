@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, Literal
@@ -14,7 +15,7 @@ from maskstat.stats.compare import compare
 from maskstat.stats.shared_kept import shared_and_never
 from maskstat.table import Table
 
-__all__ = ["EXHIBITS", "PLOTTED_LAYERS", "pairs_where", "plotted"]
+__all__ = ["EXHIBITS", "PLOTTED_LAYERS", "pairs_where", "plotted", "with_siblings"]
 
 PLOTTED_LAYERS = (1, 11, 12, 18, 19)
 """Layers of a ResNet18 that the paper plots, counted from 1 in network order."""
@@ -53,6 +54,12 @@ def pairs_where(runs: Sequence[Run], *, same: Iterable[str] = (), other: Iterabl
         if all(getattr(a, name) == getattr(b, name) for name in same)
         and all(getattr(a, name) != getattr(b, name) for name in other)
     )
+
+
+def with_siblings(runs: Sequence[Run]) -> list[Run]:
+    """Keep the runs whose initialization another run has too."""
+    times = Counter(run.seed for run in runs)
+    return [run for run in runs if times[run.seed] > 1]
 
 
 def _overlap(
@@ -153,8 +160,8 @@ def _shared(evidence: Evidence) -> Iterator[Drawing]:
     from maskstat.figures.shared import shared_over_iterations
 
     for case in evidence.cases:
-        runs = evidence.runs("unfixed", case)
-        if not pairs_where(runs, same=("seed",)):
+        runs = with_siblings(evidence.runs("unfixed", case))
+        if not runs:
             continue
         table: Table = shared_and_never(*runs, group_by="seed", layers=plotted(runs[0]))
         yield Drawing(

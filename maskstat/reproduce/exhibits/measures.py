@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from math import comb, fsum, isnan, nan, sqrt
+from math import exp, fsum, isnan, lgamma, log, log1p, nan, sqrt
 from statistics import stdev
 from typing import Any
 
@@ -13,7 +13,7 @@ from maskstat.run import Run
 from maskstat.stats.compare import compare
 from maskstat.stats.summary import summarize
 
-__all__ = ["Overlap", "mean", "overlap", "plain", "standard_error"]
+__all__ = ["Overlap", "binomial_at_least", "mean", "overlap", "plain", "standard_error"]
 
 _RARE = 0.01
 
@@ -25,7 +25,7 @@ class Overlap:
     Parameters
     ----------
     pairs
-        How many there are.
+        How many can be tested; with nothing pruned, none can.
     density
         Mean share of the weights kept.
     jaccard, expected
@@ -55,9 +55,8 @@ class Overlap:
         """
         if isnan(self.above) or not self.pairs:
             return False
-        p, n = self.expected_above, self.pairs
-        seen = round(self.above * n)
-        return fsum(comb(n, k) * p**k * (1 - p) ** (n - k) for k in range(seen, n + 1)) < _RARE
+        seen = round(self.above * self.pairs)
+        return binomial_at_least(seen, self.pairs, self.expected_above) < _RARE
 
     @property
     def text(self) -> str:
@@ -104,7 +103,7 @@ def overlap(
         return None
     (row,) = summarize(compare(*runs, iteration=iteration, pairs=pairs)).where(layer="total")
     return Overlap(
-        pairs=int(row["pairs"] or 0),
+        pairs=int(row["tested"] or 0),
         density=_number(row, "density"),
         jaccard=_number(row, "jaccard"),
         expected=1 - _number(row, "expected_distance"),
@@ -113,6 +112,17 @@ def overlap(
         expected_above=_number(row, "expected_above95"),
         sd_above=_number(row, "sd_above95"),
     )
+
+
+def binomial_at_least(k: int, n: int, p: float) -> float:
+    """Return P(X >= k) of a binomial count; its coefficients overflow from n = 1030 on."""
+    if p <= 0 or p >= 1:
+        return float(k <= (0 if p <= 0 else n))
+    logs = (
+        lgamma(n + 1) - lgamma(j + 1) - lgamma(n - j + 1) + j * log(p) + (n - j) * log1p(-p)
+        for j in range(k, n + 1)
+    )
+    return min(1.0, fsum(map(exp, logs)))
 
 
 def _number(row: Mapping[str, Any], name: str) -> float:

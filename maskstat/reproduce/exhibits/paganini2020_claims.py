@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from maskstat.reproduce.claim import Claim, Finding
+from maskstat.reproduce.claim import Claim, Finding, too_few_runs
 from maskstat.reproduce.evidence import Evidence
 from maskstat.reproduce.exhibits.measures import mean, overlap, plain
 from maskstat.reproduce.exhibits.paganini2020_ticket_claims import TICKET_CLAIMS
 from maskstat.reproduce.exhibits.paganini_counts import same_on_every_task, votes
-from maskstat.reproduce.exhibits.paganini_methods import tasks_of
+from maskstat.reproduce.exhibits.paganini_methods import have_twins, tasks_of
 from maskstat.reproduce.plan import Case
 from maskstat.reproduce.table1 import PRINTED, left_in
 from maskstat.run import Run
@@ -35,10 +35,6 @@ def _compared(evidence: Evidence) -> Iterator[tuple[Case, list[Run], int]]:
             yield case, [cell.run for cell in cells if cell.run is not None], middle
 
 
-def _nothing(case: Case) -> Finding:
-    return Finding(case=case.title, ours="too few runs", control="", holds=None)
-
-
 def _reached(runs: Sequence[Run], iteration: int) -> dict[str, float]:
     """Return the mean test accuracy of each method at an iteration."""
     return {
@@ -59,7 +55,7 @@ def _unstructured_lead(evidence: Evidence) -> Iterator[Finding]:
         led = [value for name, value in reached.items() if name in _MAGNITUDE]
         others = [value for name, value in reached.items() if name not in _MAGNITUDE]
         if not led or not others:
-            yield _nothing(case)
+            yield too_few_runs(case)
             continue
         yield Finding(
             case=case.title,
@@ -73,6 +69,9 @@ def _several_tickets(evidence: Evidence) -> Iterator[Finding]:
     """Hold methods of like accuracy against each other's masks."""
     for case, runs, iteration in _compared(evidence):
         reached = _reached(runs, iteration)
+        if len(reached) < 2:
+            yield too_few_runs(case)
+            continue
         best = max(reached.values())
         good = [name for name, value in reached.items() if value >= best - _CLOSE]
         chosen = [run for run in runs if run.method in good]
@@ -95,10 +94,10 @@ def _several_tickets(evidence: Evidence) -> Iterator[Finding]:
 
 def _closest(evidence: Evidence) -> Iterator[Finding]:
     for case, runs, iteration in _compared(evidence):
-        seeds = {run.seed for run in runs if run.method == _BASELINE}
-        if not any(run.seed in seeds and run.method == "l1-structured" for run in runs):
+        alike = [run for run in runs if run.method in (_BASELINE, "l1-structured")]
+        if not have_twins(alike, differ="method", baseline=_BASELINE):
             if evidence.plan.scale != "test":
-                yield _nothing(case)
+                yield too_few_runs(case)
             continue
         rows = contrast(*runs, differ="method", baseline=_BASELINE, iteration=iteration).where(
             layer="total"
@@ -120,7 +119,7 @@ def _closest(evidence: Evidence) -> Iterator[Finding]:
 def _apart(evidence: Evidence) -> Iterator[Finding]:
     """Hold distances between methods against those that sparser masks have by chance alone."""
     for case, runs, _ in _compared(evidence):
-        iterations = case.at.get("heatmap", ())
+        iterations = case.at.get("heatmap", (1,))
         magnitude = [run for run in runs if not run.method.startswith("random")]
         ends = [
             overlap(magnitude, iteration=t, same=("seed",), other=("method",))
@@ -128,7 +127,7 @@ def _apart(evidence: Evidence) -> Iterator[Finding]:
         ]
         if None in ends or len(iterations) < 2:
             if evidence.plan.scale != "test":
-                yield _nothing(case)
+                yield too_few_runs(case)
             continue
         first, last = (end for end in ends if end is not None)
         yield Finding(
@@ -148,9 +147,8 @@ def _finetuning(evidence: Evidence) -> Iterator[Finding]:
             continue
         task = cells[0].recipe.dataset
         runs = [*evidence.runs(_BOTH, case, dataset=task), *evidence.runs("finetune", case)]
-        rewinds = {(run.method, run.provenance["recipe"]["prune"]["rewind"]) for run in runs}
-        if len(rewinds) == len({method for method, _ in rewinds}):
-            yield _nothing(case)
+        if not have_twins(runs, differ="rewind"):
+            yield too_few_runs(case)
             continue
         last = max(cell.recipe.iterations for cell in cells)
         rows = contrast(*runs, differ="rewind", iteration=last).where(layer="total")
@@ -172,8 +170,8 @@ def _finetuning(evidence: Evidence) -> Iterator[Finding]:
 
 def _other_function(evidence: Evidence) -> Iterator[Finding]:
     for case, runs, iteration in _compared(evidence):
-        if len({run.method for run in runs}) < 2 or not all(run.outputs for run in runs):
-            yield _nothing(case)
+        if not have_twins(runs, differ="method") or not all(run.outputs for run in runs):
+            yield too_few_runs(case)
             continue
         rows = contrast_predictions(*runs, differ="method", iteration=iteration).rows()
         agreed = plain(rows, column="agreement")
@@ -196,7 +194,7 @@ def _across_tasks(evidence: Evidence) -> Iterator[Finding]:
         found = overlap(runs, iteration=iteration, same=("seed",), other=("dataset",))
         apart = overlap(runs, iteration=iteration, other=("seed",))
         if found is None:
-            yield _nothing(case)
+            yield too_few_runs(case)
             continue
         control = found.chance
         if apart is not None:

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from math import isnan
 
-from maskstat.reproduce.claim import Claim, Finding
+from maskstat.reproduce.claim import Claim, Finding, too_few_runs
 from maskstat.reproduce.evidence import Evidence
 from maskstat.reproduce.exhibits.measures import mean, plain, standard_error
-from maskstat.reproduce.exhibits.paganini_tickets import sourced, voted
-from maskstat.reproduce.plan import Case, Tickets
+from maskstat.reproduce.exhibits.paganini_tickets import sourced, specs, voted
+from maskstat.reproduce.plan import Case
 from maskstat.reproduce.tickets import bespoke_iteration
 from maskstat.run import Run
 from maskstat.stats.initial import initial
@@ -18,15 +18,6 @@ from maskstat.stats.initial import initial
 __all__ = ["TICKET_CLAIMS"]
 
 _COMPARABLE = 0.01
-
-
-def _specs(evidence: Evidence) -> Iterator[tuple[Case, Tickets]]:
-    for tickets in evidence.plan.tickets:
-        yield evidence.plan.cases[tickets.case], tickets
-
-
-def _nothing(case: Case) -> Finding:
-    return Finding(case=case.title, ours="too few runs", control="", holds=None)
 
 
 def _kind(run: Run) -> str:
@@ -74,12 +65,12 @@ def _points(difference: float, error: float) -> str:
 
 
 def _competitive(evidence: Evidence, *, held_out: bool) -> Iterator[Finding]:
-    for case, tickets in _specs(evidence):
+    for case, tickets in specs(evidence):
         tasks = tickets.held_out if held_out else tickets.targets
         reached = _accuracies(evidence, case, tasks, trained=True)
         gap, error = _difference(reached, "consensus", "bespoke")
         if isnan(gap):
-            yield _nothing(case)
+            yield too_few_runs(case)
             continue
         lead, lead_error = _difference(reached, "consensus", "random-consensus")
         yield Finding(
@@ -92,20 +83,21 @@ def _competitive(evidence: Evidence, *, held_out: bool) -> Iterator[Finding]:
 
 
 def _own_task(evidence: Evidence) -> Iterator[Finding]:
-    for case, tickets in _specs(evidence):
+    for case, tickets in specs(evidence):
         best = []
         for target in tickets.targets:
             by_source: dict[str, list[float]] = {}
             for run in evidence.retrained.get(case.name, ()):
                 epochs = run.provenance["settings"]["train"]["epochs"]
-                if run.dataset == target and _kind(run) == "bespoke" and epochs:
+                done = run.status == "complete" and bool(epochs)
+                if done and run.dataset == target and _kind(run) == "bespoke":
                     source = run.provenance["ticket"]["sourced_on"][0]
                     by_source.setdefault(source, []).append(float(run.series["test_accuracy"][1]))
             means = {source: mean(values) for source, values in by_source.items()}
             if means:
                 best.append(max(means, key=lambda source: means[source]) == target)
         if not best:
-            yield _nothing(case)
+            yield too_few_runs(case)
             continue
         yield Finding(
             case=case.title,
@@ -116,14 +108,14 @@ def _own_task(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _untrained(evidence: Evidence) -> Iterator[Finding]:
-    for case, tickets in _specs(evidence):
+    for case, tickets in specs(evidence):
         reached = _accuracies(evidence, case, tickets.targets, trained=False)
         found = [
             (kind, *_difference(reached, kind, f"random-{kind}"))
             for kind in ("bespoke", "consensus")
         ]
         if any(isnan(gap) for _, gap, _ in found):
-            yield _nothing(case)
+            yield too_few_runs(case)
             continue
         better = [gap > 2 * error for _, gap, error in found if not isnan(error)]
         yield Finding(
@@ -136,7 +128,7 @@ def _untrained(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _smaller_spread(evidence: Evidence) -> Iterator[Finding]:
-    for case, tickets in _specs(evidence):
+    for case, tickets in specs(evidence):
         shared: list[float] = []
         alone: list[float] = []
         for seed, ticket in evidence.consensus.get(case.name, {}).items():
@@ -148,7 +140,7 @@ def _smaller_spread(evidence: Evidence) -> Iterator[Finding]:
                 if row["sd_ratio"] is not None:
                     (shared if own else alone).append(float(row["sd_ratio"]))
         if not shared or not alone:
-            yield _nothing(case)
+            yield too_few_runs(case)
             continue
         yield Finding(
             case=case.title,
@@ -161,7 +153,7 @@ def _smaller_spread(evidence: Evidence) -> Iterator[Finding]:
 
 def _larger_core(evidence: Evidence) -> Iterator[Finding]:
     """Hold the size of the intersection against what as many masks share by chance."""
-    for case, tickets in _specs(evidence):
+    for case, tickets in specs(evidence):
         kept, expected, sd, saved = [], [], [], []
         for seed, ticket in evidence.consensus.get(case.name, {}).items():
             runs = sourced(evidence, tickets, seed)
@@ -172,7 +164,7 @@ def _larger_core(evidence: Evidence) -> Iterator[Finding]:
             sd += [value / size for value in plain(rows, column="sd")]
             saved.append(float(bespoke_iteration(runs[0], ticket) - tickets.sourced_at))
         if not kept:
-            yield _nothing(case)
+            yield too_few_runs(case)
             continue
         yield Finding(
             case=case.title,
@@ -185,7 +177,7 @@ def _larger_core(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _by_size(evidence: Evidence) -> Iterator[Finding]:
-    for case, tickets in _specs(evidence):
+    for case, tickets in specs(evidence):
         for seed in list(evidence.consensus.get(case.name, {}))[:1]:
             runs = sourced(evidence, tickets, seed)
             rows = [

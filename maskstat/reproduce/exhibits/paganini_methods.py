@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import partial
 
+from maskstat.errors import UsageError
 from maskstat.reproduce.evidence import Cell, Evidence, called
 from maskstat.reproduce.exhibit import Drawing, Exhibit, gaps
 from maskstat.reproduce.plan import Case
@@ -12,8 +13,9 @@ from maskstat.run import Run
 from maskstat.stats.accuracy import accuracy
 from maskstat.stats.compare import compare
 from maskstat.stats.contrast import contrast, contrast_predictions
+from maskstat.stats.twins import twins
 
-__all__ = ["EXHIBITS", "tasks_of"]
+__all__ = ["EXHIBITS", "have_twins", "tasks_of"]
 
 _BOTH = "sources methods"
 _BASELINE = "l2-structured"
@@ -71,7 +73,7 @@ def _distances(evidence: Evidence, *, first_case: bool) -> Iterator[Drawing]:
     others = [*found[1:], *list(_each_task(evidence, first=False))[:1]]
     for case, task, cells in found[:1] if first_case else others:
         runs = _runs(cells)
-        if not _are_pairs(runs, _BASELINE):
+        if not have_twins(runs, differ="method", baseline=_BASELINE):
             continue
         table = contrast(*runs, differ="method", baseline=_BASELINE)
         yield Drawing(
@@ -84,10 +86,15 @@ def _distances(evidence: Evidence, *, first_case: bool) -> Iterator[Drawing]:
         )
 
 
-def _are_pairs(runs: Sequence[Run], baseline: str) -> bool:
-    """Tell whether some seed has the baseline and another method."""
-    seeds = {run.seed for run in runs if run.method == baseline}
-    return any(run.seed in seeds and run.method != baseline for run in runs)
+def have_twins(runs: Sequence[Run], *, differ: str, baseline: str | None = None) -> bool:
+    """Tell whether some runs differ in one setting alone; where runs are missing, none may."""
+    try:
+        twins(runs, differ=differ, baseline=baseline)
+    except UsageError as error:
+        if error.code not in ("no-twins", "no-baseline"):
+            raise
+        return False
+    return True
 
 
 def _heatmaps(evidence: Evidence) -> Iterator[Drawing]:
@@ -119,7 +126,7 @@ def _finetuned(evidence: Evidence) -> Iterator[Drawing]:
         task = cells[0].recipe.dataset
         rewound = evidence.of(_BOTH, case, dataset=task)
         runs = _runs([*rewound, *cells])
-        if not _runs(cells) or not _runs(rewound):
+        if not have_twins(runs, differ="rewind"):
             continue
         table = contrast(*runs, differ="rewind")
         yield Drawing(
@@ -137,7 +144,7 @@ def _agreements(evidence: Evidence) -> Iterator[Drawing]:
 
     for case, task, cells in _each_task(evidence, first=True):
         runs = _runs(cells)
-        if len({run.method for run in runs}) < 2 or not all(run.outputs for run in runs):
+        if not have_twins(runs, differ="method") or not all(run.outputs for run in runs):
             continue
         iteration = max(cell.recipe.iterations for cell in cells)
         table = contrast_predictions(*runs, differ="method", iteration=iteration)

@@ -16,7 +16,7 @@ from maskstat.stats.consensus import Consensus, consensus
 from maskstat.stats.initial import InitialWeights, initial
 from maskstat.table import Column, Table
 
-__all__ = ["EXHIBITS", "sourced", "voted"]
+__all__ = ["EXHIBITS", "sourced", "specs", "voted"]
 
 _SHOWN_TICKETS = 2
 """How many bespoke tickets the paper draws beside the consensus."""
@@ -36,7 +36,8 @@ ALGORITHM_COLUMNS = {
 }
 
 
-def _specs(evidence: Evidence) -> Iterator[tuple[Case, Tickets]]:
+def specs(evidence: Evidence) -> Iterator[tuple[Case, Tickets]]:
+    """Give each case whose tickets are intersected and retrained, and how they are."""
     for tickets in evidence.plan.tickets:
         yield evidence.plan.cases[tickets.case], tickets
 
@@ -78,7 +79,7 @@ def _task_heatmaps(evidence: Evidence) -> Iterator[Drawing]:
 def _retrained(evidence: Evidence, *, trained: bool, held_out: bool) -> Iterator[Drawing]:
     from maskstat.figures.tickets import tickets_on_tasks
 
-    for case, tickets in _specs(evidence):
+    for case, tickets in specs(evidence):
         wanted = tickets.held_out if held_out else tickets.targets
         runs = [
             run
@@ -112,7 +113,7 @@ def _weights(evidence: Evidence, tickets: Tickets, seed: int) -> InitialWeights:
 def _histograms(evidence: Evidence) -> Iterator[Drawing]:
     from maskstat.figures.initial_weights import initial_weight_histograms
 
-    for case, tickets in _specs(evidence):
+    for case, tickets in specs(evidence):
         for seed in list(evidence.consensus.get(case.name, {}))[:1]:
             table = _weights(evidence, tickets, seed)
             yield Drawing(
@@ -128,8 +129,9 @@ def _histograms(evidence: Evidence) -> Iterator[Drawing]:
 def _spreads(evidence: Evidence) -> Iterator[Drawing]:
     from maskstat.figures.initial_weights import initial_weight_spread
 
-    for case, tickets in _specs(evidence):
-        tables = [_weights(evidence, tickets, seed) for seed in evidence.consensus[case.name]]
+    for case, tickets in specs(evidence):
+        seeds = evidence.consensus.get(case.name, {})
+        tables = [_weights(evidence, tickets, seed) for seed in seeds]
         if not tables:
             continue
         yield Drawing(
@@ -155,7 +157,7 @@ def _joined(tables: list[InitialWeights]) -> Table:
 def _compositions(evidence: Evidence) -> Iterator[Drawing]:
     from maskstat.figures.composition import ticket_composition
 
-    for case, tickets in _specs(evidence):
+    for case, tickets in specs(evidence):
         for seed in list(evidence.consensus.get(case.name, {}))[:1]:
             table = voted(evidence, tickets, seed)
             yield Drawing(
@@ -171,7 +173,7 @@ def _compositions(evidence: Evidence) -> Iterator[Drawing]:
 def _algorithm(evidence: Evidence) -> Iterator[Drawing]:
     rows: list[dict[str, object]] = []
     missing = []
-    for case, tickets in _specs(evidence):
+    for case, tickets in specs(evidence):
         missing += evidence.of("sources", case)
         for seed, ticket in evidence.consensus.get(case.name, {}).items():
             runs = sourced(evidence, tickets, seed)
