@@ -1,5 +1,6 @@
 """The commands of tutorial, how-to pages and gallery run, and print what the pages show."""
 
+import contextlib
 import re
 import runpy
 import shlex
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import click
 import pytest
+import yaml
 
 from maskstat.cli.app import cli
 
@@ -50,7 +52,6 @@ def blocks(page, language):
 
 
 def test_recipes_for_ci_are_yaml_that_does_what_the_page_says():
-    yaml = pytest.importorskip("yaml")
     github, gitlab = (yaml.safe_load(block) for block in blocks(CI_PAGE, "yaml"))
     (job,) = github["jobs"].values()
     steps = [step["run"] for step in job["steps"] if "run" in step]
@@ -101,13 +102,33 @@ def test_the_gallery_has_every_kind_and_its_picture():
     assert {p.name for p in (DOCS / "images" / "gallery").iterdir()} == set(pictures)
 
 
-def test_commands_of_the_gallery_are_understood():
-    for line in GALLERY["commands"](GALLERY_PAGE):
-        words = shlex.split(line)[1:]
+def written_commands(page):
+    """Every whole command line of a page, in console blocks and between backquotes."""
+    lines = [line for block in blocks(page, "console") for line in block.splitlines()]
+    lines += re.findall(r"`(maskstat [a-z][^`]*)`", page)
+    for line in lines:
+        for part in re.split(r" \| | && ", line.removeprefix("$ ")):
+            words = shlex.split(part.split("  #")[0], comments=True)
+            if words[:1] == ["maskstat"] and not {"COMMAND", "KIND", "SRC"} & set(words):
+                yield words[1:]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [ROOT / "README.md", *sorted(p for p in DOCS.rglob("*.md") if "commands" not in p.parts)],
+    ids=lambda path: str(path.relative_to(ROOT)),
+)
+def test_commands_of_every_page_are_understood(path):
+    """Commands and options exist; text may leave out their values."""
+    for words in written_commands(path.read_text(encoding="utf-8")):
         command = cli
-        while isinstance(command, click.Group):
-            command = command.get_command(click.Context(command), words.pop(0))
-        command.make_context("maskstat", words)
+        while isinstance(command, click.Group) and words and not words[0].startswith("-"):
+            command = command.get_command(click.Context(command), words[0])
+            assert command is not None, words
+            words = words[1:]
+        if words and words not in (["--help"], ["--version"]):
+            with contextlib.suppress(click.MissingParameter, click.BadOptionUsage):
+                command.make_context("maskstat", words)
 
 
 def test_recipes_of_the_gallery_are_sweeps(tmp_path):

@@ -142,15 +142,12 @@ def drawn():
     return figure
 
 
-def test_figures_show_themselves_without_pyplot():
-    import sys
-
+def test_figures_show_themselves():
     image = drawn()._repr_png_()
     assert image.startswith(b"\x89PNG\r\n\x1a\n")
     width, height = (int.from_bytes(image[at : at + 4], "big") for at in (16, 20))
     assert (width, height) == (288, 144)
     assert image == drawn()._repr_png_()
-    assert "matplotlib.pyplot" not in sys.modules
 
 
 def test_showing_changes_no_file(tmp_path):
@@ -207,3 +204,52 @@ def test_a_run_prints_nothing(capfd):
     run = maskstat.prune(iterations=1, epochs=1)
     assert math.isclose(run.rows()[1]["density"], run.density(1))
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.fixture
+def two(tmp_path):
+    """Two runs of two layers in an archive each."""
+    for seed in (1, 2):
+        rng = np.random.default_rng(seed)
+        kept = Mask.from_arrays({"conv": rng.random((4, 9)) < 0.5, "fc": rng.random((3, 8)) < 0.5})
+        write(tmp_path / f"{seed}.h5", [Run.from_masks(f"r{seed}", [kept])])
+    return [tmp_path / "1.h5", tmp_path / "2.h5"]
+
+
+@pytest.mark.parametrize("name", ["compare", "consensus", "correlate", "outputs", "pattern"])
+@pytest.mark.parametrize(
+    ("given", "hint"),
+    [
+        (lambda paths, runs: [paths[0]], "maskstat.read("),
+        (lambda paths, runs: [str(paths[0]), runs[0]], "maskstat.read("),
+        (lambda paths, runs: [runs], "one by one"),
+        (lambda paths, runs: [tuple(runs)], "one by one"),
+        (lambda paths, runs: [np.ones((2, 2), bool)], "from_arrays"),
+        (lambda paths, runs: [(runs[0], 0.5)], "one by one"),
+        (lambda paths, runs: [None], "from_arrays"),
+    ],
+    ids=["path", "text", "list", "tuple", "array", "fraction", "none"],
+)
+def test_what_is_no_run_is_told_so(name, given, hint, two):
+    runs = [maskstat.read(path) for path in two]
+    options = {"pattern": "2:4"} if name == "pattern" else {}
+    with pytest.raises(maskstat.MaskstatError) as caught:
+        getattr(maskstat, name)(*given(two, runs), **options)
+    assert (caught.value.code, caught.value.exit_status) == ("not-a-run", 2)
+    assert hint in caught.value.hint
+
+
+def test_one_of_a_kind_needs_no_list(two, tmp_path):
+    (run,) = (run for run, _ in maskstat.read_all(str(two[0])))
+    assert [r.run_id for r, _ in maskstat.read_all(two)] == ["r1", "r2"]
+    path = tmp_path / "again.h5"
+    maskstat.write(path, run)
+    assert maskstat.read(path).mask() == run.mask()
+    (other,) = (run for run, _ in maskstat.read_all(two[1]))
+    rows = maskstat.compare(run, other, layers="c*", measures="hamming").rows()
+    assert [row["layer"] for row in rows] == ["conv", "total"]
+    assert [row["hamming"] for row in rows] == [row["union"] - row["shared"] for row in rows]
+    np.savez(tmp_path / "both.npz", conv=run.mask().layer("conv"), fc=run.mask().layer("fc"))
+    foreign = maskstat.read(tmp_path / "both.npz", exclude="c*")
+    assert foreign.layout.names == ("fc",)
+    assert maskstat.read(tmp_path / "both.npz", include="c*").layout.names == ("conv",)

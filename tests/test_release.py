@@ -1,6 +1,5 @@
 """What a release is made of: one version, whole distributions, a wheel that works by itself."""
 
-import importlib.util
 import os
 import re
 import subprocess
@@ -12,6 +11,7 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
+import yaml
 
 import maskstat
 from maskstat.cli.app import COMMANDS
@@ -21,10 +21,6 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 CITATION = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
 CHANGELOG = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
-
-yaml_is_there = pytest.mark.skipif(
-    not importlib.util.find_spec("yaml"), reason="PyYAML is not installed"
-)
 
 
 def test_the_version_stands_in_one_place():
@@ -50,10 +46,7 @@ def test_the_citation_is_of_this_version_and_names_both_papers():
     assert re.search(rf"^license: {PROJECT['project']['license']}$", CITATION, re.MULTILINE)
 
 
-@yaml_is_there
 def test_the_citation_is_yaml():
-    import yaml
-
     stored = yaml.safe_load(CITATION)
     assert {"cff-version", "message", "title", "type", "authors", "version"} <= stored.keys()
     assert len(stored["references"]) == 2
@@ -97,10 +90,7 @@ def test_the_contributor_is_sent_to_targets_that_exist():
             assert re.search(rf"^{target}:", makefile, re.MULTILINE), f"{path.name}: {target}"
 
 
-@yaml_is_there
 def test_workflows_are_yaml_that_grants_little():
-    import yaml
-
     assert {path.name for path in WORKFLOWS} >= {"ci.yml", "publish.yml", "wheel.yml"}
     for path in WORKFLOWS:
         workflow = yaml.safe_load(path.read_text(encoding="utf-8"))

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from difflib import get_close_matches
 from importlib.metadata import PackageNotFoundError, distribution, distributions
 from pathlib import Path
+from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import Any
 
 from maskstat.errors import MaskstatError, UsageError, closest, printable
@@ -35,6 +36,9 @@ _OURS = str(Path(__file__).parents[1])
 _STANDARD, _INSTALLED = sysconfig.get_path("stdlib"), sysconfig.get_path("purelib")
 _LIBRARIES = ("torch", "numpy")
 """Beside Python's own and ours: a mistake that shows there was made by whoever called them."""
+
+_DEFINED = (type, FunctionType, BuiltinFunctionType, MethodType)
+"""What a module defines under a name; other objects are made where they stand."""
 
 
 def is_path(name: str) -> bool:
@@ -188,8 +192,7 @@ def origin_of(name: str, *, owner: str = "") -> dict[str, str]:
     """
     with current_folder():
         found = inspect.unwrap(imported(name))
-    defined = inspect.isroutine(found) or inspect.isclass(found)
-    module = found.__module__ if defined else None
+    module = found.__module__ if isinstance(found, _DEFINED) else None
     if module not in sys.modules:
         module = name.partition(":")[0]
     origin = {"import": name, "module": module}
