@@ -116,17 +116,17 @@ class MaskstatGroup(click.Group):
             click.echo("interrupted", err=True)
             ctx.exit(EXIT_INTERRUPTED)
         except Exception as error:
-            ctx.exit(_explain(error, as_json=ctx.meta.get("maskstat.format") in ("json", "jsonl")))
+            ctx.exit(_explain(error))
         return result
 
 
-def _explain(error: Exception, *, as_json: bool) -> int:
+def _explain(error: Exception) -> int:
     """Say what went wrong on standard error, and return the exit status that it has."""
     from maskstat.cli.report import report
     from maskstat.errors import MaskstatError, StorageError
 
     if isinstance(error, MaskstatError):
-        report(error, as_json=as_json)
+        report(error)
         return error.exit_status
     if isinstance(error, OSError):
         _silence(sys.stdout)
@@ -139,7 +139,7 @@ def _explain(error: Exception, *, as_json: bool) -> int:
             place="standard output" if full else str(error.filename or ""),
             consequence="the result could not be written" if full else "",
         )
-        report(failure, as_json=as_json)
+        report(failure)
         return failure.exit_status
     import traceback
 

@@ -6,24 +6,19 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
+from maskstat.cli.idle import refuse_idle
 from maskstat.cli.inputs import load
+from maskstat.cli.names import complete_measures, complete_nulls
 from maskstat.cli.options import (
-    fail_if_option,
-    format_option,
+    SUMMARIZE,
     group_by_option,
-    iteration_option,
-    layer_option,
     memory_options,
-    output_option,
-    overwrite_option,
     pairs_option,
-    quiet_option,
     seed_option,
-    select_option,
+    selection_options,
     sources_argument,
-    verbose_option,
 )
-from maskstat.cli.output import emit, gated
+from maskstat.cli.rows import Rows, row_options
 from maskstat.stats.compare import SELDOM, compare
 from maskstat.stats.corrections import Correction
 from maskstat.stats.pairtest import Alternative
@@ -33,18 +28,23 @@ if TYPE_CHECKING:
 
 __all__ = ["command"]
 
+_NOT_MATCHED = (
+    "layers", "null", "alternative", "mid_p", "measures", "group_by", "band", "common", "missing",
+    "correction", "limit_memory", "threads",
+)  # fmt: skip
+"""What has no effect with ``--match``."""
+
 
 @click.command("compare")
 @sources_argument
-@iteration_option
-@layer_option
-@select_option
+@selection_options()
 @pairs_option
 @click.option(
     "--null",
     default="auto",
     show_default=True,
     metavar="NULL",
+    shell_complete=complete_nulls,
     help="Chance model: auto, layer, stratified, pooled, channel, row, column, margins, parent or "
     "inherit.",
 )
@@ -59,11 +59,13 @@ __all__ = ["command"]
 @click.option(
     "--measure",
     "measures",
+    default="",
     metavar="NAME,...",
+    shell_complete=complete_measures,
     help="More columns: dice, containment, hamming, hamming-normalized, kappa, mcc, log-odds, "
     "log-odds-se, adjusted-jaccard.",
 )
-@group_by_option
+@group_by_option(SUMMARIZE)
 @click.option(
     "--band",
     type=click.Choice(["t95", "sd", "half-sd"]),
@@ -90,6 +92,7 @@ __all__ = ["command"]
     type=click.IntRange(min=2),
     default=199,
     show_default=True,
+    metavar="N",
     help="Random pairs of masks that --match draws.",
 )
 @seed_option
@@ -101,12 +104,7 @@ __all__ = ["command"]
     help="Correction of p for the number of rows tested: column log10_q.",
 )
 @memory_options
-@fail_if_option
-@format_option
-@output_option("Write the rows here.")
-@overwrite_option
-@verbose_option
-@quiet_option
+@row_options(fail_if="total:jaccard < 0.9", verbose=True)
 def command(
     sources: tuple[str, ...],
     iteration: str,
@@ -116,7 +114,7 @@ def command(
     null: str,
     alternative: Alternative,
     mid_p: bool,
-    measures: str | None,
+    measures: str,
     group_by: str | None,
     band: Band | None,
     common: bool,
@@ -127,12 +125,7 @@ def command(
     correction: Correction,
     limit_memory: int | None,
     threads: int | None,
-    fail_if: tuple[str, ...],
-    format_: str | None,
-    output: str | None,
-    overwrite: bool,
-    verbose: bool,
-    quiet: bool,
+    rows: Rows,
 ) -> None:
     """Compare masks: overlap, what chance gives, significance.
 
@@ -150,14 +143,18 @@ def command(
       maskstat compare runs/*.h5 --iteration all --group-by init_seed
       maskstat compare old.h5 new.h5 --fail-if 'total:jaccard < 0.9'
     """
-    _refuse_idle_options(match=bool(match), common=common)
+    if common:
+        refuse_idle(["missing"], "does nothing with --common")
+    if match:
+        refuse_idle(_NOT_MATCHED, "does nothing with --match")
+    else:
+        refuse_idle(["draws", "seed"], "does nothing without --match")
     found = load(sources, select)
     if match:
         from maskstat.stats.matched import matched
 
         table = matched(*found, iteration=iteration, pairs=pairs, draws=draws, seed=seed or 0)
-        with gated(table, fail_if):
-            emit(table, format_=format_, output=output, overwrite=overwrite)
+        rows.emit(table)
         return
     table = compare(
         *found,
@@ -167,7 +164,7 @@ def command(
         null=null,
         alternative=alternative,
         mid_p=mid_p,
-        measures=[name.strip() for name in measures.split(",")] if measures else [],
+        measures=[name.strip() for name in measures.split(",") if name.strip()],
         correction=correction,
         missing="skip" if common else missing,
         limit_memory=limit_memory,
@@ -177,26 +174,4 @@ def command(
         from maskstat.stats.summary import summarize
 
         table = summarize(table, group_by=group_by, band=band or "t95")
-    hidden = () if verbose else SELDOM
-    with gated(table, fail_if):
-        emit(table, format_=format_, output=output, overwrite=overwrite, hidden=hidden)
-
-
-_NOT_MATCHED = (
-    "layers", "null", "alternative", "mid_p", "measures", "group_by", "band", "common", "missing",
-    "correction", "limit_memory", "threads",
-)  # fmt: skip
-
-
-def _refuse_idle_options(*, match: bool, common: bool) -> None:
-    """Refuse options that would do nothing, rather than let them be believed."""
-    from click.core import ParameterSource
-
-    context = click.get_current_context()
-    idle = [*_NOT_MATCHED] if match else ["draws", "seed"]
-    idle += ["missing"] if common else []
-    for parameter in context.command.params:
-        name = parameter.name or ""
-        if name in idle and context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
-            partner = "--match" if match else "--common" if name == "missing" else "no --match"
-            raise click.UsageError(f"{parameter.opts[-1]} does nothing with {partner}")
+    rows.emit(table, seldom=SELDOM)

@@ -8,21 +8,10 @@ from typing import Any
 
 import click
 
+from maskstat.cli.idle import refuse_idle
 from maskstat.cli.inputs import load
-from maskstat.cli.options import (
-    fail_if_option,
-    format_option,
-    iteration_option,
-    layer_option,
-    output_option,
-    overwrite_option,
-    quiet_option,
-    select_option,
-    sources_argument,
-    verbose_option,
-)
-from maskstat.cli.output import emit, gated
-from maskstat.cli.report import note
+from maskstat.cli.options import selection_options, sources_argument
+from maskstat.cli.rows import Rows, row_options
 from maskstat.errors import InputError, NotFoundError
 from maskstat.stats.connect import SELDOM, Bias, connectivity
 from maskstat.stats.parameters_left import parameters_left
@@ -30,12 +19,13 @@ from maskstat.table import Table
 
 __all__ = ["command"]
 
+_NOT_GROUPED = ("iteration", "layers", "bias", "graph_file", "exclude_padding")
+"""What has no effect with ``--group-by``."""
+
 
 @click.command("connectivity")
 @sources_argument
-@iteration_option
-@layer_option
-@select_option
+@selection_options()
 @click.option(
     "--bias",
     type=click.Choice(["ignore", "keeps-alive"]),
@@ -61,12 +51,7 @@ __all__ = ["command"]
     help="Instead: all parameters left after each pruning, biases included, averaged over runs "
     "with the same model, dataset, method, rewind, seed, replicate or init_seed.",
 )
-@fail_if_option
-@format_option
-@output_option("Write the rows here.")
-@overwrite_option
-@verbose_option
-@quiet_option
+@row_options(fail_if="total:dead_outputs > 0", verbose=True)
 def command(
     sources: tuple[str, ...],
     iteration: str,
@@ -76,12 +61,7 @@ def command(
     graph_file: str | None,
     exclude_padding: bool,
     group_by: str | None,
-    fail_if: tuple[str, ...],
-    format_: str | None,
-    output: str | None,
-    overwrite: bool,
-    verbose: bool,
-    quiet: bool,
+    rows: Rows,
 ) -> None:
     """Count kept weights that still have an effect, and dead units.
 
@@ -100,10 +80,8 @@ def command(
       maskstat connectivity foreign.h5 --graph network.json
     """
     if group_by is not None:
-        _refuse_idle_options()
-        left = parameters_left(*load(sources, select), group_by=group_by)
-        with gated(left, fail_if):
-            emit(left, format_=format_, output=output, overwrite=overwrite)
+        refuse_idle(_NOT_GROUPED, "does nothing with --group-by")
+        rows.emit(parameters_left(*load(sources, select), group_by=group_by))
         return
     graph = None if graph_file is None else _read_graph(graph_file)
     table = connectivity(
@@ -115,29 +93,13 @@ def command(
         exclude_padding=exclude_padding,
     )
     # What the note column says in full is said on standard error as well.
-    hidden = () if verbose else (*SELDOM, "note")
-    with gated(table, fail_if):
-        emit(table, format_=format_, output=output, overwrite=overwrite, hidden=hidden)
-        _warn(table)
+    rows.emit(table, seldom=(*SELDOM, "note"), notes=_said(table))
 
 
-def _refuse_idle_options() -> None:
-    """Refuse options that would do nothing, rather than let them be believed."""
-    from click.core import ParameterSource
-
-    context = click.get_current_context()
-    for parameter in context.command.params:
-        idle = parameter.name in ("iteration", "layers", "bias", "graph_file", "exclude_padding")
-        given = context.get_parameter_source(parameter.name or "")
-        if idle and given is ParameterSource.COMMANDLINE:
-            raise click.UsageError(f"{parameter.opts[-1]} does nothing with --group-by")
-
-
-def _warn(table: Table) -> None:
+def _said(table: Table) -> list[str]:
     """Say once what the counts rest on."""
-    for text in dict.fromkeys(row["note"] for row in table.where(layer="total")):
-        if text is not None:
-            note(f"note: {text}")
+    texts = dict.fromkeys(row["note"] for row in table.where(layer="total"))
+    return [f"note: {text}" for text in texts if text is not None]
 
 
 def _read_graph(path: str) -> Any:

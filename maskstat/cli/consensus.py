@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import click
 
+from maskstat.cli.archives import save_runs
 from maskstat.cli.inputs import load
 from maskstat.cli.options import (
-    at_least_option,
     fail_if_option,
     format_option,
-    iteration_option,
-    layer_option,
     memory_options,
     output_option,
     overwrite_option,
     quiet_option,
-    select_option,
+    selection_options,
     sources_argument,
-    threshold_option,
+    threshold_options,
 )
 from maskstat.cli.output import emit, gated
 from maskstat.cli.report import note
-from maskstat.cli.tickets import save_run
 from maskstat.stats.consensus import Consensus, consensus
 
 __all__ = ["command"]
@@ -32,8 +29,7 @@ SELDOM = ("masks", "normalized", "omnibus_df", "omnibus_log10_p")
 
 @click.command("consensus")
 @sources_argument
-@threshold_option
-@at_least_option
+@threshold_options
 @click.option(
     "--baseline",
     type=click.Choice(["exact", "grosse2020"]),
@@ -41,11 +37,9 @@ SELDOM = ("masks", "normalized", "omnibus_df", "omnibus_log10_p")
     show_default=True,
     help="Also the baseline of Grosse & Backes (2020), Appendix B, with what of it can be used.",
 )
-@iteration_option
-@layer_option
-@select_option
+@selection_options()
 @memory_options
-@fail_if_option
+@fail_if_option("total:z > 5")
 @format_option
 @output_option("Write the consensus ticket here, as an archive.")
 @overwrite_option
@@ -64,7 +58,6 @@ def command(
     format_: str | None,
     output: str | None,
     overwrite: bool,
-    quiet: bool,
 ) -> None:
     """Count in how many masks each weight is kept; make the consensus ticket.
 
@@ -91,14 +84,10 @@ def command(
     to_stdout = output == "-"
     with gated(result, fail_if):
         if output is not None:
-            save_run(output, result.to_run(), overwrite=overwrite)
+            save_runs(output, [result.to_run()], overwrite=overwrite)
             _introduce(result, "" if to_stdout else f" -> {output}")
         if not to_stdout:
-            emit(
-                result,
-                format_=format_,
-                hidden=SELDOM,
-            )
+            emit(result, format_=format_, hidden=SELDOM)
 
 
 def _introduce(result: Consensus, where: str) -> None:

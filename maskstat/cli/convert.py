@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import click
 
+from maskstat.cli.names import complete_formats_written
 from maskstat.cli.options import foreign_options, overwrite_option, quiet_option
 from maskstat.cli.report import note
 from maskstat.convert import convert
 from maskstat.convert.out.write import WRITABLE
 from maskstat.convert.registry import FORMATS
+from maskstat.errors import UsageError
 
 __all__ = ["command"]
 
@@ -29,7 +31,10 @@ class _Command(click.Command):
 @click.argument("source", metavar="SRC")
 @click.option("-o", "--output", required=True, metavar="PATH", help="The file to write.")
 @click.option(
-    "--to", metavar="FORMAT", help="Format to write.  [default: archive, if PATH ends in .h5]"
+    "--to",
+    metavar="FORMAT",
+    shell_complete=complete_formats_written,
+    help="Format to write.  [default: archive, if PATH ends in .h5]",
 )
 @click.option(
     "--checkpoint",
@@ -47,7 +52,6 @@ def command(
     to: str | None,
     checkpoint: str | None,
     overwrite: bool,
-    quiet: bool,
 ) -> None:
     """Read masks in whatever format they are, and write them in another.
 
@@ -62,6 +66,14 @@ def command(
       maskstat convert run.h5@12 -o pruned.pth --to torch-prune
       maskstat convert mask.h5 --to zeros --checkpoint model.safetensors -o sparse.safetensors
     """
+    if output == "-":
+        raise UsageError(
+            "it is standard output",
+            code="bad-output",
+            place="--output",
+            consequence="some formats are not one stream, so that convert writes files alone",
+            hint="-o masks.h5; maskstat merge FILE -o - sends an archive",
+        )
     written = convert(
         source,
         output,
@@ -78,8 +90,3 @@ def command(
         f"{output}: {written.format}, {written.n_layers} layers, {written.n_kept:,} of "
         f"{written.n_weights:,} weights kept"
     )
-
-
-for _option in command.params:
-    if isinstance(_option, click.Option) and _option.name == "quiet":
-        _option.help = "Say nothing on standard error but errors."

@@ -5,44 +5,28 @@ from __future__ import annotations
 import click
 
 from maskstat.cli.inputs import load
-from maskstat.cli.options import (
-    format_option,
-    iteration_option,
-    layer_option,
-    output_option,
-    overwrite_option,
-    quiet_option,
-    select_option,
-    sources_argument,
-    verbose_option,
-)
-from maskstat.cli.output import emit
-from maskstat.cli.report import note
+from maskstat.cli.options import selection_options, sources_argument
+from maskstat.cli.rows import Rows, row_options
 from maskstat.stats.correlate import NO_CONTROL, SELDOM, correlate
 
 __all__ = ["command"]
 
+_UNCONTROLLED = (
+    "note: no training of the whole layers is stored, so there is no control; "
+    "maskstat prune --save-weights all keeps it"
+)
+
 
 @click.command("correlate")
 @sources_argument
-@iteration_option
-@layer_option
-@select_option
-@format_option
-@output_option("Write the rows here.")
-@overwrite_option
-@verbose_option
-@quiet_option
+@selection_options()
+@row_options(verbose=True)
 def command(
     sources: tuple[str, ...],
     iteration: str,
     layers: tuple[str, ...],
     select: str | None,
-    format_: str | None,
-    output: str | None,
-    overwrite: bool,
-    verbose: bool,
-    quiet: bool,
+    rows: Rows,
 ) -> None:
     """Correlate the ranks of initial and final weights.
 
@@ -59,10 +43,5 @@ def command(
       maskstat correlate runs/*.h5@6 --layer 'fc*' --verbose
     """
     table = correlate(*load(sources, select), iteration=iteration, layers=layers)
-    hidden = () if verbose else SELDOM
-    emit(table, format_=format_, output=output, overwrite=overwrite, hidden=hidden)
-    if NO_CONTROL in table.column("note"):
-        note(
-            "note: no training of the whole layers is stored, so there is no control; "
-            "maskstat prune --save-weights all keeps it"
-        )
+    uncontrolled = NO_CONTROL in table.column("note")
+    rows.emit(table, seldom=SELDOM, notes=[_UNCONTROLLED] if uncontrolled else [])

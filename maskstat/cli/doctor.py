@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import click
 
-from maskstat.cli.options import format_option, output_option, overwrite_option, quiet_option
-from maskstat.cli.output import emit
-from maskstat.cli.report import note
+from maskstat.cli.rows import Rows, row_options
 from maskstat.cli.surroundings import examine
 from maskstat.table import Column, Table
 
@@ -22,11 +20,8 @@ DOCTOR_COLUMNS = {
 
 
 @click.command("doctor")
-@format_option
-@output_option("Write the rows here.")
-@overwrite_option
-@quiet_option
-def command(format_: str | None, output: str | None, overwrite: bool, quiet: bool) -> None:
+@row_options()
+def command(rows: Rows) -> None:
     """Describe this machine and what is installed, for a report of a bug.
 
     One row a thing: versions, extras, cores, memory, devices that torch sees, the data folder and
@@ -48,7 +43,5 @@ def command(format_: str | None, output: str | None, overwrite: bool, quiet: boo
         data={name: [getattr(one, name) for one in findings] for name in DOCTOR_COLUMNS},
         inputs=[],
     )
-    emit(table, format_=format_, output=output, overwrite=overwrite)
-    bad = [f"{one.item}: {one.found}" for one in findings if one.ok is False]
-    for line in bad:
-        note(f"Warning: {line}")
+    bad = [one for one in findings if one.ok is False]
+    rows.emit(table, notes=[f"Warning: {one.item}: {one.found}" for one in bad])

@@ -25,7 +25,7 @@ _OPERATORS: dict[str, Callable[[float, float], bool]] = {
 }
 
 _FORM = re.compile(
-    r"\s*(?:(?P<layer>[^<>=!]+):)?\s*(?P<column>[A-Za-z_]\w*)\s*"
+    r"\s*(?:(?P<layer>(?:[^<>=!]|!(?!=))+):)?\s*(?P<column>[A-Za-z_]\w*)\s*"
     r"(?P<operator><=|>=|==|!=|<|>)\s*(?P<number>[-+]?[\d.]+(?:[eE][-+]?\d+)?)\s*"
 )
 
@@ -142,6 +142,13 @@ def _checked(gate: Gate, table: Table) -> Gate:
             code="bad-condition",
             place="--fail-if",
             consequence=closest(gate.column, numeric, limit=40),
+        )
+    if gate.layer and "layer" not in table.data:
+        raise UsageError(
+            f"the rows are of no layers, and '{printable(gate.layer)}' names some",
+            code="bad-condition",
+            place="--fail-if",
+            hint=f"leave out '{printable(gate.layer)}:'",
         )
     layers = dict.fromkeys(str(row.get("layer", "")) for row in table)
     if gate.layer and not any(fnmatchcase(layer, gate.layer) for layer in layers):

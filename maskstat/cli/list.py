@@ -9,16 +9,9 @@ from pathlib import Path
 import click
 
 from maskstat.cli.inputs import load
-from maskstat.cli.options import (
-    format_option,
-    output_option,
-    overwrite_option,
-    quiet_option,
-    select_option,
-    sources_argument,
-)
-from maskstat.cli.output import emit
+from maskstat.cli.options import select_option, sources_argument
 from maskstat.cli.report import note, report
+from maskstat.cli.rows import Rows, row_options
 from maskstat.errors import InputError, MaskstatError
 from maskstat.prune.manifest import jobs_in, read_grid
 from maskstat.prune.sweep import Job
@@ -32,17 +25,11 @@ __all__ = ["command"]
 @click.command("list")
 @sources_argument
 @select_option
-@format_option
-@output_option("Write the rows here.")
-@overwrite_option
-@quiet_option
+@row_options()
 def command(
     sources: tuple[str, ...],
     select: str | None,
-    format_: str | None,
-    output: str | None,
-    overwrite: bool,
-    quiet: bool,
+    rows: Rows,
 ) -> None:
     """List the runs in archives.
 
@@ -55,24 +42,23 @@ def command(
       maskstat list runs/
       maskstat list *.h5 --select 'method=l1-* seed=0-5'
     """
-    found = _Found(as_json=format_ in ("json", "jsonl"))
+    found = _Found()
     for source in sources:
         if Path(source).is_dir():
             found.folder(Path(source))
         else:
             found.file(source)
     runs = select_runs(found.runs, select) if select else found.runs
-    emit(list_runs(runs), format_=format_, output=output, overwrite=overwrite, hidden=("digest",))
+    rows.emit(list_runs(runs), seldom=("digest",))
     click.get_current_context().exit(found.status)
 
 
 class _Found:
     """Runs and holes in order; what cannot be read is told, and the others are listed."""
 
-    def __init__(self, *, as_json: bool) -> None:
+    def __init__(self) -> None:
         self.runs: list[Run | Hole] = []
         self.status = 0
-        self._as_json = as_json
 
     def file(self, path: str) -> str:
         """Add the runs of a file; return what is wrong with it."""
@@ -121,7 +107,7 @@ class _Found:
         return (run for run in self.runs[first:] if isinstance(run, Run))
 
     def _report(self, error: MaskstatError) -> None:
-        report(error, as_json=self._as_json)
+        report(error)
         self.status = max(self.status, error.exit_status)
 
 

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import click
 
-from maskstat.archive import write
+from maskstat.cli.archives import save_runs
 from maskstat.cli.inputs import load
-from maskstat.cli.options import overwrite_option, quiet_option, select_option, sources_argument
-from maskstat.cli.report import note
+from maskstat.cli.options import (
+    output_option,
+    overwrite_option,
+    quiet_option,
+    select_option,
+    sources_argument,
+)
+from maskstat.cli.report import counted, note
 from maskstat.errors import UsageError
 
 __all__ = ["command"]
@@ -15,13 +21,11 @@ __all__ = ["command"]
 
 @click.command("merge")
 @sources_argument
-@click.option("-o", "--output", required=True, metavar="PATH", help="The archive to write.")
+@output_option("The archive to write.", required=True)
 @select_option
 @overwrite_option
 @quiet_option
-def command(
-    sources: tuple[str, ...], output: str, select: str | None, overwrite: bool, quiet: bool
-) -> None:
+def command(sources: tuple[str, ...], output: str, select: str | None, overwrite: bool) -> None:
     """Pack runs into one archive; each keeps its digest.
 
     Reads archives, or masks in any format that convert reads, and writes one archive with all
@@ -43,5 +47,5 @@ def command(
                 hint=f"leave out @{iteration}",
             )
     runs = [run for run, _ in found]
-    write(output, runs, overwrite=overwrite)
-    note(f"{output}: {len(runs)} runs")
+    save_runs(output, runs, overwrite=overwrite)
+    note(f"{'standard output' if output == '-' else output}: {counted(len(runs), 'run')}")

@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeAlias
 
 import click
 
+from maskstat.cli.names import complete_datasets, complete_formats_read
+
 __all__ = [
+    "APART",
     "FORMATS",
-    "at_least_option",
+    "SUMMARIZE",
+    "Decorator",
+    "data_dir_option",
+    "device_option",
+    "download_option",
     "fail_if_option",
     "foreign_options",
     "format_option",
     "group_by_option",
+    "in_order",
     "iteration_option",
     "layer_option",
     "memory_options",
@@ -22,17 +30,32 @@ __all__ = [
     "overwrite_option",
     "pairs_option",
     "quiet_option",
+    "save_outputs_option",
+    "scheduler_option",
     "seed_option",
     "select_option",
+    "selection_options",
+    "set_option",
     "sources_argument",
-    "threshold_option",
+    "stored_dataset_option",
+    "threshold_options",
     "verbose_option",
 ]
 
-F = TypeVar("F", bound=Callable[..., Any])
-Decorator = Callable[[F], F]
+Decorator: TypeAlias = Callable[[Any], Any]
 
 FORMATS = ("table", "tsv", "csv", "json", "jsonl")
+
+
+def in_order(*options: Decorator) -> Decorator:
+    """Join options into a group, which stand in the help as they are given."""
+
+    def decorate(command: Any) -> Any:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
 
 
 def _remember(name: str) -> Callable[[click.Context, click.Parameter, Any], Any]:
@@ -45,8 +68,8 @@ def _remember(name: str) -> Callable[[click.Context, click.Parameter, Any], Any]
     return callback
 
 
-def output_option(what: str, *, required: bool = False) -> Decorator[Any]:
-    """``-o/--output``: where the result goes."""
+def output_option(what: str, *, required: bool = False) -> Decorator:
+    """Add ``-o/--output``: where the result goes."""
     return click.option(
         "-o",
         "--output",
@@ -56,34 +79,35 @@ def output_option(what: str, *, required: bool = False) -> Decorator[Any]:
     )
 
 
-overwrite_option: Decorator[Any] = click.option(
+overwrite_option: Decorator = click.option(
     "--overwrite", is_flag=True, help="Replace the output if it exists."
 )
 
-format_option: Decorator[Any] = click.option(
+format_option: Decorator = click.option(
     "-f",
     "--format",
     "format_",
     type=click.Choice(FORMATS),
     is_eager=True,
     callback=_remember("format"),
-    help="Form of the result. [default: table on a terminal, else tsv]",
+    help="Form of the result.  [default: table on a terminal, else tsv]",
 )
 
-quiet_option: Decorator[Any] = click.option(
+quiet_option: Decorator = click.option(
     "-q",
     "--quiet",
     is_flag=True,
     is_eager=True,
+    expose_value=False,
     callback=_remember("quiet"),
-    help="Say nothing on standard error but errors; results are printed all the same.",
+    help="Say nothing on standard error but errors.",
 )
 
-verbose_option: Decorator[Any] = click.option(
+verbose_option: Decorator = click.option(
     "-v", "--verbose", is_flag=True, help="Print every column, the seldom used ones too."
 )
 
-layer_option: Decorator[Any] = click.option(
+layer_option: Decorator = click.option(
     "--layer",
     "layers",
     multiple=True,
@@ -91,21 +115,32 @@ layer_option: Decorator[Any] = click.option(
     help="Only this layer; a glob such as 'conv*' names several. Repeatable.",
 )
 
-iteration_option: Decorator[Any] = click.option(
-    "--iteration",
-    default="last",
-    show_default=True,
-    metavar="N|last|all|A-B",
-    help="Pruning iterations; an address FILE@N outranks it. 'all' leaves out the dense one, 0.",
-)
 
-select_option: Decorator[Any] = click.option(
+def iteration_option(default: str = "last") -> Decorator:
+    """Add ``--iteration``: which masks of a run."""
+    return click.option(
+        "--iteration",
+        default=default,
+        show_default=True,
+        metavar="N|last|all|A-B",
+        help="Pruning iterations; an address FILE@N outranks it. 'all' leaves out the dense one, "
+        "0.",
+    )
+
+
+select_option: Decorator = click.option(
     "--select",
     metavar="'KEY=VALUE ...'",
     help="Only the runs that match, e.g. 'method=l1-* seed=0-5'.",
 )
 
-pairs_option: Decorator[Any] = click.option(
+
+def selection_options(*, iteration: str = "last") -> Decorator:
+    """Add ``--iteration``, ``--layer``, ``--select``: what of the files a command looks at."""
+    return in_order(iteration_option(iteration), layer_option, select_option)
+
+
+pairs_option: Decorator = click.option(
     "--pairs",
     default="all",
     show_default=True,
@@ -113,38 +148,93 @@ pairs_option: Decorator[Any] = click.option(
     help="Which pairs: all, the first input with each other, or by position from 1.",
 )
 
-group_by_option: Decorator[Any] = click.option(
-    "--group-by",
-    metavar="KEY",
-    help="Summarize pairs within and between groups of runs with the same init_seed, seed, "
-    "replicate, dataset, method or model.",
+
+SUMMARIZE = "Summarize pairs within and between groups of runs with the same"
+APART = "Tell pairs within groups from pairs across them; a group is the runs with the same"
+
+
+def group_by_option(what: str) -> Decorator:
+    """Add ``--group-by`` one key; what it does is said in front of the keys."""
+    return click.option(
+        "--group-by",
+        metavar="KEY",
+        help=f"{what} init_seed, seed, replicate, dataset, method or model.",
+    )
+
+
+threshold_options: Decorator = in_order(
+    click.option(
+        "--threshold",
+        metavar="T",
+        help="Share of the masks that has to keep a weight, in (0, 1]: 0.6, 2/3.  [default: 1]",
+    ),
+    click.option(
+        "--at-least",
+        "at_least_votes",
+        type=int,
+        metavar="K",
+        help="The same as an exact number of masks.",
+    ),
 )
 
-threshold_option: Decorator[Any] = click.option(
-    "--threshold",
-    metavar="T",
-    help="Share of the masks that has to keep a weight, in (0, 1]: 0.6, 2/3.  [default: 1]",
-)
-
-at_least_option: Decorator[Any] = click.option(
-    "--at-least",
-    "at_least_votes",
-    type=int,
-    metavar="K",
-    help="The same as an exact number of masks.",
-)
-
-seed_option: Decorator[Any] = click.option(
+seed_option: Decorator = click.option(
     "--seed", type=click.IntRange(min=0), metavar="S", help="Base seed of everything random."
 )
 
-fail_if_option: Decorator[Any] = click.option(
-    "--fail-if",
-    "fail_if",
+
+set_option: Decorator = click.option(
+    "--set",
+    "settings",
     multiple=True,
-    metavar="'[LAYER:]COLUMN OP NUMBER'",
-    help="End with status 1 if any row meets this, e.g. 'total:jaccard < 0.9'. Repeatable.",
+    metavar="NAME=VALUE",
+    help="Change one setting by its name in recipes, e.g. train.momentum=0.9. Repeatable.",
 )
+
+data_dir_option: Decorator = click.option(
+    "--data-dir", metavar="DIR", help="Where data sets are looked for."
+)
+
+download_option: Decorator = click.option(
+    "--download", is_flag=True, help="Download data sets that are not there."
+)
+
+device_option: Decorator = click.option(
+    "--device",
+    default="cpu",
+    show_default=True,
+    envvar="MASKSTAT_DEVICE",
+    metavar="cpu|cuda|mps|auto",
+    help="Where to train; runs of different devices differ in their last bits.",
+)
+
+scheduler_option: Decorator = click.option(
+    "--scheduler",
+    metavar="tcp://HOST:PORT",
+    help="Run sweeps on the workers of a Dask scheduler, which share the folder --output.",
+)
+
+save_outputs_option: Decorator = click.option(
+    "--save-outputs/--no-save-outputs",
+    default=None,
+    help="Store the logits on the test set.  [default: no]",
+)
+
+stored_dataset_option: Decorator = click.option(
+    "--dataset",
+    metavar="NAME",
+    shell_complete=complete_datasets,
+    help="Data set whose outputs are compared; needed only where several are stored.",
+)
+
+
+def fail_if_option(example: str) -> Decorator:
+    """Add ``--fail-if``, with an example of a condition on the command's own columns."""
+    return click.option(
+        "--fail-if",
+        multiple=True,
+        metavar="'[LAYER:]COLUMN OP NUMBER'",
+        help=f"End with status 1 if any row meets this, e.g. '{example}'. Repeatable.",
+    )
 
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kMGT]?)(i?)B?", re.IGNORECASE)
@@ -162,65 +252,55 @@ def _bytes(ctx: click.Context, param: click.Parameter, value: str | None) -> int
     return int(float(number) * (1024 if binary else 1000) ** power)
 
 
-def memory_options(command: F) -> F:
-    """``--limit-memory``, ``--threads``: what counting may use."""
-    for option in (
-        click.option(
-            "--threads",
-            type=click.IntRange(min=1),
-            metavar="N",
-            help="How many count at once where masks are in memory and large; the result is the "
-            "same. [default: processor cores, at most 4]",
-        ),
-        click.option(
-            "--limit-memory",
-            metavar="SIZE",
-            callback=_bytes,
-            help="Most memory for the buffers of the count, e.g. 500M or 2G; with many large "
-            "masks it then takes longer. [default: 256MiB]",
-        ),
-    ):
-        command = option(command)
-    return command
+memory_options: Decorator = in_order(
+    click.option(
+        "--limit-memory",
+        metavar="SIZE",
+        callback=_bytes,
+        help="Most memory for the buffers of the count, e.g. 500M or 2G; with many large "
+        "masks it then takes longer.  [default: 256MiB]",
+    ),
+    click.option(
+        "--threads",
+        type=click.IntRange(min=1),
+        metavar="N",
+        help="How many count at once where masks are in memory and large; the result is the "
+        "same.  [default: processor cores, at most 4]",
+    ),
+)
+"""What counting may use."""
 
+foreign_options: Decorator = in_order(
+    click.option(
+        "--from",
+        "from_",
+        metavar="FORMAT",
+        expose_value=False,
+        callback=_remember("from"),
+        shell_complete=complete_formats_read,
+        help="Format of files that are no archives, e.g. zeros for a dense checkpoint; "
+        "told by their content if left out. See maskstat convert --help.",
+    ),
+    click.option(
+        "--include",
+        multiple=True,
+        metavar="GLOB",
+        expose_value=False,
+        callback=_remember("include"),
+        help="Of foreign files, read these tensors alone. Repeatable.",
+    ),
+    click.option(
+        "--exclude",
+        multiple=True,
+        metavar="GLOB",
+        expose_value=False,
+        callback=_remember("exclude"),
+        help="Of foreign files, leave out these tensors. Repeatable.",
+    ),
+)
+"""How files that are no archives are read; `maskstat.cli.inputs.load` finds the values."""
 
-def foreign_options(command: F) -> F:
-    """``--from``, ``--include``, ``--exclude``: how files that are no archives are read.
-
-    Their values are kept where `maskstat.cli.inputs.load` finds them.
-    """
-    for option in (
-        click.option(
-            "--exclude",
-            multiple=True,
-            metavar="GLOB",
-            expose_value=False,
-            callback=_remember("exclude"),
-            help="Of foreign files, leave out these tensors. Repeatable.",
-        ),
-        click.option(
-            "--include",
-            multiple=True,
-            metavar="GLOB",
-            expose_value=False,
-            callback=_remember("include"),
-            help="Of foreign files, read these tensors alone. Repeatable.",
-        ),
-        click.option(
-            "--from",
-            "from_",
-            metavar="FORMAT",
-            expose_value=False,
-            callback=_remember("from"),
-            help="Format of files that are no archives, e.g. zeros for a dense checkpoint; "
-            "told by their content if left out. See maskstat convert --help.",
-        ),
-    ):
-        command = option(command)
-    return command
-
-
-def sources_argument(command: F) -> F:
-    """Add ``FILE...``: what a command works on."""
-    named = click.argument("sources", nargs=-1, required=True, metavar="FILE...")
-    return named(foreign_options(command))
+sources_argument: Decorator = in_order(
+    click.argument("sources", nargs=-1, required=True, metavar="FILE..."), foreign_options
+)
+"""``FILE...``: what a command works on."""

@@ -6,18 +6,15 @@ import click
 
 from maskstat.cli.inputs import load
 from maskstat.cli.options import (
-    format_option,
+    SUMMARIZE,
     group_by_option,
     iteration_option,
-    output_option,
-    overwrite_option,
     pairs_option,
-    quiet_option,
     select_option,
     sources_argument,
-    verbose_option,
+    stored_dataset_option,
 )
-from maskstat.cli.output import emit
+from maskstat.cli.rows import Rows, row_options
 from maskstat.errors import UsageError
 from maskstat.run import Run
 from maskstat.stats.outputs import SELDOM, outputs
@@ -28,30 +25,22 @@ __all__ = ["command"]
 
 @click.command("outputs")
 @sources_argument
-@iteration_option
+@iteration_option()
 @select_option
-@click.option(
-    "--dataset",
-    metavar="NAME",
-    help="Data set whose outputs are compared; needed only where several are stored.",
-)
+@stored_dataset_option
 @pairs_option
 @click.option(
     "--center-rows",
     is_flag=True,
     help="Take each example's mean output away before CKA: softmax ignores it, CKA does not.",
 )
-@group_by_option
+@group_by_option(SUMMARIZE)
 @click.option(
     "--ensemble",
     is_flag=True,
     help="Instead of pairs: the accuracy of all networks together, beside each one's own.",
 )
-@format_option
-@output_option("Write the rows here.")
-@overwrite_option
-@verbose_option
-@quiet_option
+@row_options(verbose=True)
 def command(
     sources: tuple[str, ...],
     iteration: str,
@@ -61,11 +50,7 @@ def command(
     center_rows: bool,
     group_by: str | None,
     ensemble: bool,
-    format_: str | None,
-    output: str | None,
-    overwrite: bool,
-    verbose: bool,
-    quiet: bool,
+    rows: Rows,
 ) -> None:
     """Compare what networks compute: their outputs on the same examples.
 
@@ -91,8 +76,7 @@ def command(
             from maskstat.stats.outputs_summary import summarize_outputs
 
             table = summarize_outputs(table, group_by=group_by)
-    hidden = () if verbose or ensemble else (*SELDOM, "cka_biased_se")
-    emit(table, format_=format_, output=output, overwrite=overwrite, hidden=hidden)
+    rows.emit(table, seldom=() if ensemble else (*SELDOM, "cka_biased_se"))
 
 
 def _ensemble(

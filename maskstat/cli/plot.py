@@ -1,35 +1,18 @@
-"""``maskstat plot``: the group of figures, and where a figure goes."""
+"""``maskstat plot``: the group of the kinds of figures."""
 
 from __future__ import annotations
 
 import importlib
-import io
 import logging
 import pkgutil
-import sys
-from collections.abc import Callable
-from pathlib import PurePath
-from typing import TYPE_CHECKING, Any, TypeAlias
 
 import click
 
 from maskstat.cli import plots
 from maskstat.cli.common import furnish
-from maskstat.cli.report import note
-from maskstat.errors import UsageError, closest, printable
+from maskstat.errors import closest, printable
 
-if TYPE_CHECKING:
-    from maskstat.figures.style import Figure
-
-__all__ = [
-    "command",
-    "figure_option",
-    "save_figure",
-]
-
-Decorator: TypeAlias = Callable[[Any], Any]
-
-_FORMATS = ("png", "svg", "pdf")
+__all__ = ["command"]
 
 
 class _Kinds(click.Group):
@@ -82,63 +65,3 @@ def command() -> None:
     """
     # matplotlib's talk of building its cache of fonts would not keep to --quiet.
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
-
-
-def _checked(ctx: click.Context, param: click.Parameter, value: str) -> str:
-    """Refuse before any work what could not be written after it."""
-    if value != "-":
-        _format_of(value)
-    elif sys.stdout.isatty():
-        raise UsageError(
-            "a figure is binary",
-            code="binary-to-terminal",
-            place="--output",
-            consequence="a terminal cannot show it",
-            hint="-o figure.png, or a pipe",
-        )
-    return value
-
-
-def _format_of(output: str) -> Any:
-    suffix = "png" if output == "-" else PurePath(output).suffix[1:].lower()
-    if suffix not in _FORMATS:
-        raise UsageError(
-            f"the name ends in '.{printable(suffix)}'" if suffix else "the name has no ending",
-            code="unknown-figure-format",
-            place=output,
-            consequence="a figure ends in .png, .svg or .pdf",
-            hint=f"-o {PurePath(output).stem or 'figure'}.png",
-        )
-    return suffix
-
-
-figure_option: Decorator = click.option(
-    "-o",
-    "--output",
-    required=True,
-    metavar="FIGURE|-",
-    callback=_checked,
-    help="Write the figure here: .png, .svg or .pdf. '-' is a PNG on standard output.",
-)
-
-
-def save_figure(figure: Figure, output: str, *, overwrite: bool) -> None:
-    """Write a figure to a path, whole or not at all, or to standard output for ``-``.
-
-    Raises
-    ------
-    OutputExistsError
-        The file exists and `overwrite` is not set.
-    """
-    from maskstat.cli.output import save_bytes
-    from maskstat.figures.style import save
-
-    stream = io.BytesIO()
-    save(figure, stream, format_=_format_of(output))
-    title = printable(figure.get_suptitle())
-    if output == "-":
-        sys.stdout.buffer.write(stream.getvalue())
-        note(title)
-    else:
-        save_bytes(output, stream.getvalue(), overwrite=overwrite)
-        note(f"{title} -> {output}")

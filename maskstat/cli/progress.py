@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from math import isnan
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import click
 
 from maskstat.cli.color import colored
-from maskstat.prune.progress import Progress
+from maskstat.cli.report import counted, is_quiet
+from maskstat.prune.progress import Progress, Silent
 
-__all__ = ["Bars", "LineProgress"]
+if TYPE_CHECKING:
+    from maskstat.prune.sweep import Watch
+
+__all__ = ["Bars", "LineProgress", "watching"]
 
 _VERY_LONG = 3600.0
 _LONG = 10.0
@@ -38,8 +45,31 @@ def _duration(seconds: float) -> str:
     return f"{seconds / 3600:.1f} h" if seconds < 172_800 else f"{seconds / 86_400:.1f} days"
 
 
-def _count(n: int, noun: str) -> str:
-    return f"{n} {noun}{'' if n == 1 else 's'}"
+@contextmanager
+def watching(*, several: bool, lines: bool = True) -> Iterator[Watch]:
+    """Choose how runs are watched: by bars on a terminal, by lines elsewhere, or not at all.
+
+    Parameters
+    ----------
+    several
+        Whether several runs go on, each of which is then called by its name.
+    lines
+        Whether anything is said where there is no terminal.
+
+    Yields
+    ------
+    callable
+        Takes a run's name, and returns what is told of its progress.
+    """
+    if is_quiet():
+        yield lambda _: Silent()
+    elif sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
+        with Bars() as bars:
+            yield lambda name: bars.watch(name if several else "")
+    elif lines:
+        yield lambda name: LineProgress(name if several else "")
+    else:
+        yield lambda _: Silent()
 
 
 class LineProgress:
@@ -62,7 +92,7 @@ class LineProgress:
         """Name the run."""
         state = f", {done} there already" if done else ""
         name = "" if self._name else f"{run_id}: "
-        self._say(f"{name}{_count(iterations, 'training')} of {_count(epochs, 'epoch')}{state}")
+        self._say(f"{name}{counted(iterations, 'training')} of {counted(epochs, 'epoch')}{state}")
 
     def download(self, url: str, done: int, total: int | None) -> None:
         """Name the file when it begins."""

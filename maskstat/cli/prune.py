@@ -8,8 +8,28 @@ from typing import Any
 import click
 
 from maskstat.cli.environment import from_environment
-from maskstat.cli.options import overwrite_option, quiet_option, seed_option
-from maskstat.cli.sweeping import list_runs, require_sweep, sweep, watching
+from maskstat.cli.names import (
+    MODELS,
+    complete_criteria,
+    complete_datasets,
+    complete_methods,
+    complete_models,
+    complete_recipes,
+    complete_streams,
+)
+from maskstat.cli.options import (
+    data_dir_option,
+    device_option,
+    download_option,
+    overwrite_option,
+    quiet_option,
+    save_outputs_option,
+    scheduler_option,
+    seed_option,
+    set_option,
+)
+from maskstat.cli.progress import watching
+from maskstat.cli.sweeping import list_runs, require_sweep, sweep
 from maskstat.errors import UsageError
 from maskstat.prune import Recipe, prune
 from maskstat.prune.grid import Grid
@@ -30,16 +50,11 @@ __all__ = ["command"]
 @click.option(
     "--recipe",
     metavar="NAME|FILE.toml",
+    shell_complete=complete_recipes,
     help="Read settings from a TOML file, in which [grid] makes a sweep, or from a recipe that "
     "comes with maskstat; a wrong name lists them.",
 )
-@click.option(
-    "--set",
-    "settings",
-    multiple=True,
-    metavar="NAME=VALUE",
-    help="Change one setting by its name in recipes, e.g. train.momentum=0.9. Repeatable.",
-)
+@set_option
 @click.option(
     "--list", "list_", is_flag=True, help="Print the names of the sweep's runs, and run nothing."
 )
@@ -55,30 +70,28 @@ __all__ = ["command"]
     metavar="I/N",
     help="Run one of N disjoint shares of a sweep, which together are all of it.",
 )
-@click.option(
-    "--scheduler",
-    metavar="tcp://HOST:PORT",
-    help="Run a sweep on the workers of a Dask scheduler, which share the folder --output.",
-)
+@scheduler_option
 @click.option(
     "--model",
     metavar="NAME",
-    help="lenet, lenet5x5, lenet-equal, alexnet, vgg11, resnet18, resnet18-cifar, or "
-    "package.module:factory.  [default: lenet]",
+    shell_complete=complete_models,
+    help=f"{', '.join(MODELS)}, or package.module:factory.  [default: lenet]",
 )
 @click.option(
     "--dataset",
     metavar="NAME",
+    shell_complete=complete_datasets,
     help="digits (embedded), mnist, fashion-mnist, kmnist, emnist, cifar10, cifar100, svhn, a "
     "FILE.npz, or package.module:factory.  [default: digits]",
 )
-@click.option("--data-dir", metavar="DIR", help="Where data sets are looked for.")
-@click.option("--download", is_flag=True, help="Download the data set if it is not there.")
+@data_dir_option
+@download_option
 @click.option("--input", metavar="CxHxW", help="Bring images to this size.  [default: the model's]")
 @click.option("--augment", metavar="flip,crop", help="Flip and crop training images at random.")
 @click.option(
     "--method",
     metavar="NAME",
+    shell_complete=complete_methods,
     help="global-, l1- or random-unstructured; l1-, l2-, linf-, lneginf- or random-structured; "
     "layer-kind; one of an installed package; or package.module:Class.  "
     "[default: global-unstructured]",
@@ -86,6 +99,7 @@ __all__ = ["command"]
 @click.option(
     "--criterion",
     metavar="NAME",
+    shell_complete=complete_criteria,
     help="What magnitude methods rank by: large-final, small-final, large-init, "
     "magnitude-increase, movement.  [default: large-final]",
 )
@@ -119,18 +133,12 @@ __all__ = ["command"]
     help="How networks are trained: one by one, or chains of layers side by side.  "
     "[default: loop; auto in sweeps]",
 )
-@click.option(
-    "--device",
-    default="cpu",
-    show_default=True,
-    envvar="MASKSTAT_DEVICE",
-    metavar="cpu|cuda|mps|auto",
-    help="Where; runs of different devices differ in their last bits.",
-)
+@device_option
 @seed_option
 @click.option(
     "--vary",
-    metavar="STREAMS",
+    metavar="STREAM,...",
+    shell_complete=complete_streams,
     help="What differs between runs of one seed: init, split, order, augment, dropout, prune; "
     "nothing by default.",
 )
@@ -148,11 +156,7 @@ __all__ = ["command"]
     metavar="none|initial|last|all",
     help="Weights stored beside the masks.  [default: last]",
 )
-@click.option(
-    "--save-outputs/--no-save-outputs",
-    default=None,
-    help="Store the logits on the test set.  [default: no]",
-)
+@save_outputs_option
 @overwrite_option
 @quiet_option
 def command(
@@ -164,7 +168,6 @@ def command(
     shard: str | None,
     scheduler: str | None,
     overwrite: bool,
-    quiet: bool,
     data_dir: str | None,
     download: bool,
     device: str,
@@ -225,11 +228,10 @@ def command(
             jobs=jobs,
             scheduler=scheduler,
             overwrite=overwrite,
-            quiet=quiet,
             surroundings=surroundings,
         )
     else:
-        with watching(quiet, several=False) as watch:
+        with watching(several=False) as watch:
             prune(
                 grid.base,
                 output=output or "run.h5",
@@ -237,11 +239,6 @@ def command(
                 progress=watch(""),
                 **surroundings,
             )
-
-
-for _option in command.params:
-    if isinstance(_option, click.Option) and _option.name == "quiet":
-        _option.help = "Say nothing on standard error but errors."  # there are no results to print
 
 
 def _changes(given: dict[str, Any]) -> dict[str, Any]:

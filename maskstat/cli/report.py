@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 import click
 
 from maskstat.cli.color import colored
-from maskstat.errors import MaskstatError
+from maskstat.errors import MaskstatError, printable
 
-__all__ = ["note", "report"]
+__all__ = ["counted", "is_quiet", "note", "report"]
 
 
-def report(error: MaskstatError, *, as_json: bool = False) -> None:
-    """Print one error on standard error, as text or as one JSON line."""
-    if as_json:
+def report(error: MaskstatError) -> None:
+    """Print one error on standard error: as text, or as one JSON line where the result is JSON."""
+    if _asked("format") in ("json", "jsonl"):
         import json
 
         click.echo(json.dumps(error.to_dict()), err=True)
@@ -27,7 +28,22 @@ def report(error: MaskstatError, *, as_json: bool = False) -> None:
 
 
 def note(text: str) -> None:
-    """Say something on standard error, unless ``--quiet`` was given."""
+    """Say something in one line on standard error, unless ``--quiet`` was given."""
+    if not is_quiet():
+        click.echo(printable(text), err=True)
+
+
+def counted(n: int, noun: str) -> str:
+    """Say how many there are of something."""
+    return f"{n} {noun}{'' if n == 1 else 's'}"
+
+
+def is_quiet() -> bool:
+    """Tell whether ``--quiet`` was given."""
+    return bool(_asked("quiet"))
+
+
+def _asked(name: str) -> Any:
+    """Return the value of an option that every command has, whichever command runs."""
     context = click.get_current_context(silent=True)
-    if context is None or not context.meta.get("maskstat.quiet"):
-        click.echo(text, err=True)
+    return None if context is None else context.meta.get(f"maskstat.{name}")

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import os
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import click
 
-from maskstat.cli.options import format_option, quiet_option
+from maskstat.cli.names import complete_papers
+from maskstat.cli.options import (
+    data_dir_option,
+    device_option,
+    download_option,
+    format_option,
+    quiet_option,
+    scheduler_option,
+)
 from maskstat.cli.output import emit
-from maskstat.cli.progress import Bars
+from maskstat.cli.progress import watching
 from maskstat.cli.report import note
-from maskstat.prune.progress import Silent
-from maskstat.prune.sweep import Watch
 from maskstat.reproduce import reproduce
 
 __all__ = ["command"]
@@ -24,7 +25,7 @@ HIDDEN = ("figure", "says", "theirs", "control", "rule")
 
 
 @click.command("reproduce")
-@click.argument("paper", metavar="PAPER")
+@click.argument("paper", metavar="PAPER", shell_complete=complete_papers)
 @click.option(
     "--scale",
     default="small",
@@ -47,20 +48,10 @@ HIDDEN = ("figure", "says", "theirs", "control", "rule")
     metavar="N",
     help="Processes that share the runs.",
 )
-@click.option(
-    "--scheduler",
-    metavar="tcp://HOST:PORT",
-    help="Run the sweeps on the workers of a Dask scheduler, which share the folder --output.",
-)
-@click.option("--data-dir", metavar="DIR", help="Where data sets are looked for.")
-@click.option("--download", is_flag=True, help="Download data sets that are not there.")
-@click.option(
-    "--device",
-    default="cpu",
-    show_default=True,
-    metavar="cpu|cuda|mps|auto",
-    help="Where; runs of different devices differ in their last bits.",
-)
+@scheduler_option
+@data_dir_option
+@download_option
+@device_option
 @click.option(
     "-o",
     "--output",
@@ -81,7 +72,6 @@ def command(
     device: str,
     output: str,
     format_: str | None,
-    quiet: bool,
 ) -> None:
     """Run a paper's sweeps, draw its figures, and set our numbers beside its own.
 
@@ -96,7 +86,7 @@ def command(
       maskstat reproduce grosse2020 --jobs 2 -o grosse/
       maskstat reproduce paganini2020 --jobs 2 --figure 6 --data-dir data/ -o paganini/
     """
-    with _watch(quiet) as watch:
+    with watching(several=True, lines=False) as watch:
         report = reproduce(
             paper,
             scale=scale,
@@ -111,13 +101,3 @@ def command(
             tell=note,
         )
     emit(report.claims, format_=format_, hidden=HIDDEN)
-
-
-@contextmanager
-def _watch(quiet: bool) -> Iterator[Watch]:
-    """Choose a bar a run on a terminal; elsewhere a line a sweep is enough."""
-    if not quiet and sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
-        with Bars() as bars:
-            yield bars.watch
-    else:
-        yield lambda _: Silent()

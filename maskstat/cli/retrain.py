@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
-import os
 import re
-import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
 import click
 
 from maskstat.cli.environment import from_environment
 from maskstat.cli.inputs import load
+from maskstat.cli.names import complete_datasets, complete_models
 from maskstat.cli.options import (
+    data_dir_option,
+    device_option,
+    download_option,
     format_option,
     iteration_option,
     overwrite_option,
     quiet_option,
+    save_outputs_option,
     select_option,
+    set_option,
 )
 from maskstat.cli.output import emit
-from maskstat.cli.progress import Bars, LineProgress
+from maskstat.cli.progress import watching
 from maskstat.cli.report import report
 from maskstat.errors import UsageError
-from maskstat.prune.progress import Progress, Silent
 from maskstat.prune.recipe import parsed
 from maskstat.prune.retrain import SETTINGS, retrain
 
@@ -45,7 +47,8 @@ MOST_SEEDS = 10_000
     multiple=True,
     required=True,
     metavar="NAME",
-    help="A task, as prune names them. Repeatable.",
+    shell_complete=complete_datasets,
+    help="A task: a data set, as maskstat prune names them. Repeatable.",
 )
 @click.option(
     "--random",
@@ -68,15 +71,14 @@ MOST_SEEDS = 10_000
 )
 @click.option("--lr", type=float, metavar="X", help="Learning rate of SGD.")
 @click.option("--batch-size", type=int, metavar="N", help="Images a step.")
-@click.option("--model", metavar="NAME", help="Network, where the ticket does not say it.")
 @click.option(
-    "--set",
-    "settings",
-    multiple=True,
-    metavar="NAME=VALUE",
-    help="Change one setting by its name in recipes, e.g. train.momentum=0.9. Repeatable.",
+    "--model",
+    metavar="NAME",
+    shell_complete=complete_models,
+    help="Network, where the ticket does not say it.",
 )
-@iteration_option
+@set_option
+@iteration_option()
 @select_option
 @click.option(
     "--group-by",
@@ -85,26 +87,15 @@ MOST_SEEDS = 10_000
     show_default=True,
     help="A row a ticket, or one for all tickets of a kind that were found on the same tasks.",
 )
-@click.option("--data-dir", metavar="DIR", help="Where data sets are looked for.")
-@click.option("--download", is_flag=True, help="Download data sets that are not there.")
-@click.option(
-    "--device",
-    default="cpu",
-    show_default=True,
-    envvar="MASKSTAT_DEVICE",
-    metavar="cpu|cuda|mps|auto",
-    help="Where; runs of different devices differ in their last bits.",
-)
+@data_dir_option
+@download_option
+@device_option
 @click.option(
     "--save-weights",
     metavar="none|initial|last",
     help="Weights stored with each run; last are the initial and the trained.  [default: last]",
 )
-@click.option(
-    "--save-outputs/--no-save-outputs",
-    default=None,
-    help="Store the logits on the test set.  [default: no]",
-)
+@save_outputs_option
 @click.option(
     "-o",
     "--output",
@@ -124,7 +115,6 @@ def command(
     select: str | None,
     output: str,
     format_: str | None,
-    quiet: bool,
     lr: float | None,
     batch_size: int | None,
     model: str | None,
@@ -168,20 +158,20 @@ def command(
     options |= {name: value for name, value in named.items() if value is not None}
     changes = from_environment(options, only=(*SETTINGS.values(), "epochs", "seed")) | options
     chosen = changes.pop("seed", None)
-    with _watch(quiet) as progress:
+    with watching(several=False) as watch:
         result = retrain(
             load(tickets, select),
             datasets=datasets,
             seeds=chosen,
             output=output,
-            progress=progress,
+            progress=watch(""),
             **given,
             **changes,
         )
     failures = result.failures
     emit(result, format_=format_, hidden=SELDOM if failures else (*SELDOM, "failed"))
     for error in failures:
-        report(error, as_json=format_ in ("json", "jsonl"))
+        report(error)
     if failures:
         click.get_current_context().exit(EXIT_FAILED)
 
@@ -218,15 +208,3 @@ def _seeds(texts: Sequence[str]) -> list[int]:
             )
         seeds.extend(range(first, last + 1))
     return seeds
-
-
-@contextmanager
-def _watch(quiet: bool) -> Iterator[Progress]:
-    """Choose a bar on a terminal, lines elsewhere, nothing when quiet."""
-    if quiet:
-        yield Silent()
-    elif sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
-        with Bars() as bars:
-            yield bars.watch()
-    else:
-        yield LineProgress()

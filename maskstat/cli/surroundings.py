@@ -156,7 +156,11 @@ def _installed(package: str) -> str:
 
 
 def _numbers(version: str) -> list[int]:
-    return [int(number) for number in re.findall(r"\d+", re.split(r"[^\d.]", version)[0])]
+    """Take a version apart; 2.0 is 2, and what follows the numbers counts for nothing."""
+    numbers = [int(number) for number in re.findall(r"\d+", re.split(r"[^\d.]", version)[0])]
+    while numbers and not numbers[-1]:
+        numbers.pop()
+    return numbers
 
 
 def _judged(package: _Package, told: tuple[str, str] | None) -> Finding:

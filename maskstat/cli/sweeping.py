@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import click
 
-from maskstat.cli.progress import Bars, LineProgress
-from maskstat.cli.report import note, report
+from maskstat.cli.progress import watching
+from maskstat.cli.report import counted, note, report
 from maskstat.errors import UsageError
 from maskstat.prune.grid import Grid
 from maskstat.prune.manifest import begin, jobs_in
-from maskstat.prune.progress import Silent
 from maskstat.prune.shard import Shard
-from maskstat.prune.sweep import Job, Outcome, Watch
+from maskstat.prune.sweep import Job, Outcome
 
-__all__ = ["list_runs", "require_sweep", "sweep", "watching"]
+__all__ = ["list_runs", "require_sweep", "sweep"]
 
 
 def require_sweep(grid: Grid, options: Mapping[str, object]) -> None:
@@ -55,7 +51,6 @@ def sweep(
     jobs: int | None,
     scheduler: str | None,
     overwrite: bool,
-    quiet: bool,
     surroundings: Mapping[str, Any],
 ) -> None:
     """Run all runs, tell what became of each, and leave with the worst one's status.
@@ -72,15 +67,13 @@ def sweep(
         Address of a Dask scheduler.
     overwrite, surroundings
         As `run_pack` takes them.
-    quiet
-        Whether only errors are told.
     """
     chosen = _share(jobs_in(folder, grid), shard)
     everything = begin(folder, grid, overwrite=overwrite)
     counts = {"done": 0, "skipped": 0, "failed": 0}
     status = 0
     given: dict[str, Any] = {"overwrite": overwrite, "surroundings": surroundings}
-    with watching(quiet, several=True) as watch:
+    with watching(several=True) as watch:
         for outcome in _outcomes(chosen, jobs, scheduler, {**given, "watch": watch}):
             counts[outcome.status] += 1
             if outcome.error is not None:
@@ -88,7 +81,7 @@ def sweep(
                 status = max(status, outcome.error.exit_status)
     said = ", ".join(f"{n} {what}" for what, n in counts.items() if n) or "nothing to do"
     part = f" of {len(everything)}, share {shard}," if shard else ""
-    note(f"{len(chosen)} runs{part} in {folder}: {said}")
+    note(f"{counted(len(chosen), 'run')}{part} in {folder}: {said}")
     click.get_current_context().exit(status)
 
 
@@ -107,15 +100,3 @@ def _outcomes(
     from maskstat.prune.workers import run_sweep
 
     return run_sweep(chosen, workers=jobs or 1, **given)
-
-
-@contextmanager
-def watching(quiet: bool, *, several: bool) -> Iterator[Watch]:
-    """Choose bars on a terminal, lines elsewhere, nothing when quiet."""
-    if quiet:
-        yield lambda _: Silent()
-    elif sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
-        with Bars() as bars:
-            yield lambda name: bars.watch(name if several else "")
-    else:
-        yield lambda name: LineProgress(name if several else "")

@@ -10,7 +10,6 @@ from maskstat.archive.reader import open_archive
 from maskstat.archive.upgrade import Upgrade, is_older, upgrade
 from maskstat.cli.options import (
     format_option,
-    output_option,
     overwrite_option,
     quiet_option,
 )
@@ -32,7 +31,12 @@ UPGRADE_COLUMNS = {
 @click.command("upgrade")
 @click.argument("sources", nargs=-1, required=True, metavar="FILE...")
 @format_option
-@output_option("Where upgraded archives go: a file, or for several archives a folder.")
+@click.option(
+    "-o",
+    "--output",
+    metavar="PATH",
+    help="Where upgraded archives go: a file, or for several archives a folder.",
+)
 @overwrite_option
 @quiet_option
 def command(
@@ -40,7 +44,6 @@ def command(
     format_: str | None,
     output: str | None,
     overwrite: bool,
-    quiet: bool,
 ) -> None:
     """Bring archives to the current version of the format.
 
@@ -53,6 +56,14 @@ def command(
       maskstat upgrade *.h5
       maskstat upgrade old.h5 -o new.h5
     """
+    if output == "-":
+        raise UsageError(
+            "it is standard output",
+            code="bad-output",
+            place="--output",
+            consequence="the table is printed there",
+            hint="-o new.h5",
+        )
     into_folder = output is not None and os.path.isdir(output)
     if len(sources) > 1 and output is not None and not into_folder:
         raise UsageError(
@@ -67,7 +78,7 @@ def command(
         try:
             done.append((source, _upgraded(source, output, overwrite=overwrite)))
         except MaskstatError as error:  # the others are upgraded all the same
-            report(error, as_json=format_ in ("json", "jsonl"))
+            report(error)
             status = max(status, error.exit_status)
     for source, one in done:
         if one.state == "current":

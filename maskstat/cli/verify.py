@@ -5,14 +5,8 @@ from __future__ import annotations
 import click
 
 from maskstat.archive.verify import Verification, verify
-from maskstat.cli.options import (
-    format_option,
-    output_option,
-    overwrite_option,
-    quiet_option,
-)
-from maskstat.cli.output import emit
 from maskstat.cli.report import report
+from maskstat.cli.rows import Rows, row_options
 from maskstat.convert.address import Address
 from maskstat.convert.read import standard_input
 from maskstat.errors import MaskstatError
@@ -31,16 +25,10 @@ VERIFY_COLUMNS = {
 
 @click.command("verify")
 @click.argument("sources", nargs=-1, required=True, metavar="FILE...")
-@format_option
-@output_option("Write the rows here.")
-@overwrite_option
-@quiet_option
+@row_options()
 def command(
     sources: tuple[str, ...],
-    format_: str | None,
-    output: str | None,
-    overwrite: bool,
-    quiet: bool,
+    rows: Rows,
 ) -> None:
     """Check everything about archives that can be checked.
 
@@ -62,15 +50,15 @@ def command(
         try:
             found.append(verify(standard_input() if path == "-" else path))
         except MaskstatError as error:  # the other files are checked all the same
-            report(error, as_json=format_ in ("json", "jsonl"))
+            report(error)
             status = max(status, error.exit_status)
-    rows = [row for verification in found for row in verification.rows()]
+    checks = [check for verification in found for check in verification.rows()]
     table = Table(
         schema="maskstat.verify/1",
         columns=VERIFY_COLUMNS,
-        data={name: [row[name] for row in rows] for name in VERIFY_COLUMNS},
+        data={name: [check[name] for check in checks] for name in VERIFY_COLUMNS},
         inputs=[{"path": one.path, "digest": one.content_digest or None} for one in found],
     )
-    emit(table, format_=format_, output=output, overwrite=overwrite)
+    rows.emit(table)
     if status or not all(verification.ok for verification in found):
         click.get_current_context().exit(status or 1)

@@ -5,19 +5,8 @@ from __future__ import annotations
 import click
 
 from maskstat.cli.inputs import load
-from maskstat.cli.options import (
-    at_least_option,
-    format_option,
-    iteration_option,
-    layer_option,
-    output_option,
-    overwrite_option,
-    quiet_option,
-    select_option,
-    sources_argument,
-    threshold_option,
-)
-from maskstat.cli.output import emit
+from maskstat.cli.options import selection_options, sources_argument, threshold_options
+from maskstat.cli.rows import Rows, row_options
 from maskstat.stats.initial import initial
 
 __all__ = ["command"]
@@ -25,11 +14,8 @@ __all__ = ["command"]
 
 @click.command("weights")
 @sources_argument
-@threshold_option
-@at_least_option
-@iteration_option
-@layer_option
-@select_option
+@threshold_options
+@selection_options()
 @click.option("--histogram", is_flag=True, help="Print the bins instead: one row a bin.")
 @click.option(
     "--bins",
@@ -37,12 +23,9 @@ __all__ = ["command"]
     default=100,
     show_default=True,
     metavar="N",
-    help="Bins of equal width over the layer's range.",
+    help="Bins of --histogram, of equal width over the layer's range.",
 )
-@format_option
-@output_option("Write the rows here.")
-@overwrite_option
-@quiet_option
+@row_options()
 def command(
     sources: tuple[str, ...],
     threshold: str | None,
@@ -52,10 +35,7 @@ def command(
     select: str | None,
     histogram: bool,
     bins: int,
-    format_: str | None,
-    output: str | None,
-    overwrite: bool,
-    quiet: bool,
+    rows: Rows,
 ) -> None:
     """Describe the initial weights of tickets and of their consensus.
 
@@ -77,5 +57,4 @@ def command(
         at_least_votes=at_least_votes,
         layers=layers,
     )
-    table = described.histogram if histogram else described
-    emit(table, format_=format_, output=output, overwrite=overwrite)
+    rows.emit(described.histogram if histogram else described)

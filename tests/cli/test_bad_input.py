@@ -1,6 +1,8 @@
 """Every bad input: the right exit status, one clear error on stderr, nothing on stdout or lost."""
 
 import json
+import os
+import pty
 import subprocess
 import sys
 from pathlib import Path
@@ -121,6 +123,25 @@ def test_names_from_files_are_printed_escaped(run_cli, tmp_path, make_run):
     assert "fc\\x1b[31m" in result.stdout
 
 
+def test_file_names_are_told_escaped(archives, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    odd = "odd\x1b[31m.h5"
+    (tmp_path / odd).write_bytes(Path(archives[0]).read_bytes())
+    master, slave = pty.openpty()
+    for command in (("upgrade", odd), ("merge", odd, "-o", f"m{odd}"), ("info", odd)):
+        done = subprocess.run(
+            [sys.executable, "-m", "maskstat", *command],
+            stdout=subprocess.DEVNULL,
+            stderr=slave,
+            check=True,
+        )
+        told = os.read(master, 10_000)
+        assert b"odd\\x1b[31m" in told, done
+        assert b"\x1b" not in told
+    os.close(slave)
+    os.close(master)
+
+
 def maskstat(*arguments, stdout=subprocess.PIPE):
     command = [sys.executable, "-m", "maskstat", *map(str, arguments)]
     return subprocess.run(command, stdout=stdout, stderr=subprocess.PIPE, text=True, check=False)
@@ -162,6 +183,21 @@ def test_options_that_would_do_nothing_are_refused(run_cli, archives):
     check(run_cli("compare", a, b, "--match", "units", "--null", "row"), 2, "--null does nothing")
     check(run_cli("compare", a, b, "--draws", "9"), 2, "--draws does nothing")
     check(run_cli("compare", a, b, "--common", "--missing", "dense"), 2, "--missing does nothing")
+    check(run_cli("connectivity", a, "--group-by", "seed", "--bias", "ignore"), 2, "--bias does")
+    figure = ("plot", "overlap", a, b, "-o", "x.png")
+    check(run_cli(*figure, "--side", "within"), 2, "--side does nothing without --group-by")
+
+
+@pytest.mark.parametrize(
+    "command", [("convert", "--to", "npz"), ("convert", "--to", "archive"), ("upgrade",)]
+)
+def test_what_writes_files_alone_makes_none_named_minus(
+    run_cli, archives, tmp_path, command, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    name, *options = command
+    check(run_cli(name, archives[0], "-o", "-", *options), 2, "standard output", "[bad-output]")
+    assert not (tmp_path / "-").exists()
 
 
 def test_one_bad_file_does_not_hide_the_others(run_cli, archives, tmp_path):

@@ -101,6 +101,8 @@ def test_commands_kinds_options_and_values():
         (["plot", "votes", "a.h5", "-o", "f"], "file"),
         (["convert", "r"], "file"),
         (["reproduce", "grosse2020", "--data-dir", "f"], "dir"),
+        (["prune", "--dataset", "mine.npz"], "file"),
+        (["prune", "--recipe", "./rep"], "file"),
     ],
     ids=lambda value: "" if isinstance(value, str) else " ".join(value),
 )
@@ -108,8 +110,8 @@ def test_files_where_files_are_taken(words, kind):
     assert completed(words) == [(kind, words[-1])]
 
 
-@pytest.mark.parametrize("words", [[""], ["pl"], ["plot", ""], ["plot", "distance", "--it"]])
-def test_names_are_completed_without_numpy(words):
+def loaded_by(words):
+    """Complete some words; return what is offered, and the packages that it took."""
     code = (
         "import sys, json\nfrom maskstat.cli.app import cli\nsys.argv = ['maskstat']\n"
         "try:\n    cli.main(prog_name='maskstat')\nexcept SystemExit: pass\n"
@@ -128,8 +130,56 @@ def test_names_are_completed_without_numpy(words):
         check=True,
     )
     *offered, loaded = done.stdout.splitlines()
+    return [tuple(line.split(",", 1)) for line in offered], set(json.loads(loaded))
+
+
+@pytest.mark.parametrize("words", [[""], ["pl"], ["plot", ""], ["plot", "distance", "--it"]])
+def test_commands_are_completed_without_numpy(words):
+    offered, loaded = loaded_by(words)
     assert offered
-    assert not set(json.loads(loaded)) & {"numpy", "scipy", "h5py", "torch", "matplotlib", "rich"}
+    assert not loaded & {"numpy", "scipy", "h5py", "torch", "matplotlib", "rich"}
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["prune", "--model", "resnet"], ["resnet18", "resnet18-cifar"]),
+        (["retrain", "a.h5", "--model", "v"], ["vgg11"]),
+        (["prune", "--dataset", "cifar"], ["cifar10", "cifar100"]),
+        (["retrain", "a.h5", "--dataset", "km"], ["kmnist"]),
+        (["plot", "similarity", "a.h5", "--dataset", "sv"], ["svhn"]),
+        (["prune", "--method", "l1"], ["l1-unstructured", "l1-structured"]),
+        (["prune", "--criterion", "large"], ["large-final", "large-init"]),
+        (["prune", "--recipe", "rep"], ["replicates"]),
+        (["prune", "--vary", "order,d"], ["order,dropout"]),
+        (["compare", "--null", "p"], ["pooled", "parent"]),
+        (["compare", "--measure", "dice,kap"], ["dice,kappa"]),
+        (["info", "--from", "z"], ["zeros"]),
+        (["convert", "a.h5", "--to", "a"], ["archive"]),
+        (["reproduce", "g"], ["grosse2020"]),
+    ],
+    ids=lambda value: " ".join(value),
+)
+def test_names_are_completed_without_torch(words, expected):
+    offered, loaded = loaded_by(words)
+    assert offered == [("plain", name) for name in expected]
+    assert not loaded & {"torch", "matplotlib", "rich"}
+
+
+def test_names_of_the_command_line_are_those_of_the_library():
+    from maskstat.cli.names import MODELS
+    from maskstat.prune.models import registry
+
+    assert tuple(registry.MODELS) == MODELS
+
+
+def test_a_method_of_an_installed_package_is_completed(tmp_path):
+    info = tmp_path / "others-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: others\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[maskstat.methods]\nours-best = others:Best\n")
+    words = ["prune", "--method", "ours"]
+    assert completed(words, PYTHONPATH=str(tmp_path)) == [("plain", "ours-best")]
 
 
 @needs("bash")

@@ -217,3 +217,18 @@ def test_a_way_is_one_that_loading_finds(name, way, tmp_path):
     (tmp_path / way[-1]).unlink()
     with pytest.raises(NotFoundError):
         load(name, data_dir=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("there", "least", "older"),
+    [
+        ("2.4", "2.4.0", False),
+        ("2.4.1", "2.4", False),
+        ("2.13.0+cpu", "2.2", False),
+        ("8", "8.1", True),
+    ],
+)
+def test_versions_are_compared_as_numbers(there, least, older):
+    from maskstat.cli.surroundings import _numbers
+
+    assert (_numbers(there) < _numbers(least)) is older

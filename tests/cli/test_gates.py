@@ -12,6 +12,7 @@ from maskstat.errors import UsageError
         ("log10_p >= -2", ("", "log10_p", ">=", -2.0)),
         ("features.0.weight:kept == 0", ("features.0.weight", "kept", "==", 0.0)),
         ("z != +1.5", ("", "z", "!=", 1.5)),
+        ("fc[!1]*:z != 1", ("fc[!1]*", "z", "!=", 1.0)),
     ],
 )
 def test_conditions_are_taken_apart(text, parts):
@@ -27,6 +28,15 @@ def test_anything_else_is_refused(text):
     with pytest.raises(UsageError) as caught:
         Gate.parse(text)
     assert caught.value.code == "bad-condition"
+
+
+def test_rows_that_are_of_no_layers_have_no_total(run_cli, archives):
+    grouped = ("connectivity", *archives, "--group-by", "model", "--fail-if")
+    refused = run_cli(*grouped, "total:left < 0")
+    assert refused.exit_code == 2
+    assert "the rows are of no layers" in refused.stderr
+    assert "leave out 'total:'" in refused.stderr
+    assert run_cli(*grouped, "left < 0").exit_code == 0
 
 
 @pytest.mark.parametrize(

@@ -92,6 +92,20 @@ def test_every_option_has_a_text_and_every_page_a_purpose(words):
     assert options.count("--color") == 1
 
 
+@pytest.mark.parametrize("name", ["compare", "connectivity", "consensus", "info"])
+def test_the_condition_in_the_help_is_one_on_the_rows_of_the_command(name, run_cli, archives):
+    (option,) = (p for p in found((name,)).params if p.name == "fail_if")
+    condition = re.search(r"e\.g\. '(.*?)'", option.help)[1]
+    files = archives[:1] if name == "info" else archives[:2]
+    assert run_cli(name, *files, "--fail-if", condition).exit_code in (0, 1)
+
+
+@pytest.mark.parametrize("kind", ["agreement", "contrast", "distance", "shared", "similarity"])
+def test_a_figure_over_iterations_says_that_it_takes_all(kind):
+    (option,) = (p for p in found(("plot", kind)).params if p.name == "iteration")
+    assert option.default == "all"
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_the_list_says_what_the_page_says(name):
     module = importlib.import_module(f"maskstat.cli.{name}")

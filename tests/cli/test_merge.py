@@ -32,6 +32,17 @@ def test_runs_keep_their_digests(run_cli, tmp_path):
     assert list(digests(part)) == ["a", "b"]
 
 
+def test_standard_output_takes_an_archive(run_cli, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    sources = [archive(tmp_path / f"{name}.h5", name) for name in "ab"]
+    result = run_cli("merge", *sources, "-o", "-")
+    assert result.stderr == "standard output: 2 runs\n"
+    assert not (tmp_path / "-").exists()
+    piped = tmp_path / "piped.h5"
+    piped.write_bytes(result.stdout_bytes)
+    assert digests(piped) == digests(*sources)
+
+
 def test_what_cannot_be_merged(run_cli, tmp_path):
     one = archive(tmp_path / "one.h5", "a")
     two = archive(tmp_path / "two.h5", "a", seed=1)

@@ -85,10 +85,3 @@ def test_options_and_recipe_make_the_run(run_cli, tmp_path):
     settings = stored.provenance["recipe"]
     assert settings["prune"]["method"] == stored.method == "l1-unstructured"
     assert (settings["train"]["lr"], stored.n_iterations) == (0.05, 2)
-
-
-def test_quiet_promises_no_results(run_cli):
-    text = run_cli("prune", "--help").stdout
-    assert "Say nothing on standard error but errors." in text
-    assert "results are printed" not in text
-    assert "results are printed" in run_cli("compare", "--help").stdout

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import click
 
-from maskstat.cli.options import (
-    overwrite_option,
-    quiet_option,
-    select_option,
-    sources_argument,
-)
-from maskstat.cli.plot import figure_option, save_figure
+from maskstat.cli.figure import Found, figure_command
+from maskstat.cli.options import select_option
+
+if TYPE_CHECKING:
+    from maskstat.figures.style import Figure
 
 __all__ = ["command"]
 
 
-@click.command("accuracy")
-@sources_argument
-@figure_option
+@figure_command("accuracy")
 @select_option
 @click.option(
     "--group-by",
@@ -44,19 +40,14 @@ __all__ = ["command"]
     show_default=True,
     help="Of both axes; logit spreads what is near 0 % and 100 %.",
 )
-@overwrite_option
-@quiet_option
 def command(
-    sources: tuple[str, ...],
-    output: str,
-    select: str | None,
+    found: Found,
+    *,
     group_by: str,
     per_run: bool,
     x: Literal["sparsity", "density"],
     scale: Literal["logit", "linear"],
-    overwrite: bool,
-    quiet: bool,
-) -> None:
+) -> Figure:
     """Test accuracy over sparsity.
 
     A line a pruning method, or any other group of runs: the mean over its runs, with a band of one
@@ -68,15 +59,12 @@ def command(
       maskstat plot accuracy runs/*.h5 -o accuracy.pdf
       maskstat plot accuracy runs/*.h5 --group-by method,rewind --per-run -o accuracy.png
     """
-    from maskstat.cli.inputs import load
     from maskstat.figures.accuracy import accuracy_over_sparsity
     from maskstat.stats.accuracy import accuracy
 
-    found = load(sources, select)
-    figure = accuracy_over_sparsity(
+    return accuracy_over_sparsity(
         accuracy(*found, group_by=group_by),
         each=accuracy(*found, group_by=None) if per_run else None,
         x=x,
         scale=scale,
     )
-    save_figure(figure, output, overwrite=overwrite)

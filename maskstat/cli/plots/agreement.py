@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
-from maskstat.cli.options import (
-    iteration_option,
-    overwrite_option,
-    quiet_option,
-    select_option,
-    sources_argument,
-)
-from maskstat.cli.plot import figure_option, save_figure
+from maskstat.cli.figure import Found, figure_command
+from maskstat.cli.options import iteration_option, select_option, stored_dataset_option
+
+if TYPE_CHECKING:
+    from maskstat.figures.style import Figure
 
 __all__ = ["command"]
 
 
-@click.command("agreement", context_settings={"default_map": {"iteration": "all"}})
-@sources_argument
-@figure_option
+@figure_command("agreement")
 @click.option(
     "--differ",
     type=click.Choice(["method", "rewind"]),
@@ -28,27 +25,18 @@ __all__ = ["command"]
 )
 @click.option("--baseline", metavar="VALUE", help="Only pairs with this method or rewinding.")
 @click.option("--matrix", is_flag=True, help="Draw one iteration, the last unless told.")
-@click.option(
-    "--dataset",
-    metavar="NAME",
-    help="Data set whose outputs are compared; needed only where several are stored.",
-)
-@iteration_option
+@stored_dataset_option
+@iteration_option("all")
 @select_option
-@overwrite_option
-@quiet_option
 def command(
-    sources: tuple[str, ...],
-    output: str,
+    found: Found,
+    *,
     differ: str,
     baseline: str | None,
     matrix: bool,
     dataset: str | None,
     iteration: str,
-    select: str | None,
-    overwrite: bool,
-    quiet: bool,
-) -> None:
+) -> Figure:
     """Share of examples for which networks predict the same class.
 
     Networks of one seed that differ in their pruning method alone, over pruning iterations: the
@@ -63,7 +51,6 @@ def command(
     """
     from click.core import ParameterSource
 
-    from maskstat.cli.inputs import load
     from maskstat.figures.agreement import agreement_matrix, agreement_over_iterations
     from maskstat.stats.contrast import contrast_predictions
 
@@ -71,11 +58,7 @@ def command(
     if matrix and told is not ParameterSource.COMMANDLINE:
         iteration = "last"
     table = contrast_predictions(
-        *load(sources, select),
-        differ=differ,
-        baseline=baseline,
-        iteration=iteration,
-        dataset=dataset,
+        *found, differ=differ, baseline=baseline, iteration=iteration, dataset=dataset
     )
     draw = agreement_matrix if matrix else agreement_over_iterations
-    save_figure(draw(table), output, overwrite=overwrite)
+    return draw(table)

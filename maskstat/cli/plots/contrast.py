@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
-from maskstat.cli.options import (
-    iteration_option,
-    layer_option,
-    overwrite_option,
-    quiet_option,
-    select_option,
-    sources_argument,
-)
-from maskstat.cli.plot import figure_option, save_figure
+from maskstat.cli.figure import Found, figure_command
+from maskstat.cli.options import selection_options
+
+if TYPE_CHECKING:
+    from maskstat.figures.style import Figure
 
 __all__ = ["command"]
 
 
-@click.command("contrast", context_settings={"default_map": {"iteration": "all"}})
-@sources_argument
-@figure_option
+@figure_command("contrast")
 @click.option(
     "--differ",
     type=click.Choice(["rewind", "method", "dataset"]),
@@ -30,22 +26,10 @@ __all__ = ["command"]
 @click.option(
     "--baseline", metavar="VALUE", help="Only pairs with this method, data set or rewinding."
 )
-@iteration_option
-@layer_option
-@select_option
-@overwrite_option
-@quiet_option
+@selection_options(iteration="all")
 def command(
-    sources: tuple[str, ...],
-    output: str,
-    differ: str,
-    baseline: str | None,
-    iteration: str,
-    layers: tuple[str, ...],
-    select: str | None,
-    overwrite: bool,
-    quiet: bool,
-) -> None:
+    found: Found, *, differ: str, baseline: str | None, iteration: str, layers: tuple[str, ...]
+) -> Figure:
     """Jaccard distance between runs that differ in one setting alone.
 
     Runs are paired where everything but that setting is the same, seeds included: rewound with
@@ -58,15 +42,8 @@ def command(
       maskstat plot contrast runs/*.h5 --differ rewind -o figure9.pdf
       maskstat plot contrast runs/*.h5 --differ method --baseline l2-structured -o figure3.pdf
     """
-    from maskstat.cli.inputs import load
     from maskstat.figures.contrast import contrast_over_iterations
     from maskstat.stats.contrast import contrast
 
-    table = contrast(
-        *load(sources, select),
-        differ=differ,
-        baseline=baseline,
-        iteration=iteration,
-        layers=layers,
-    )
-    save_figure(contrast_over_iterations(table), output, overwrite=overwrite)
+    table = contrast(*found, differ=differ, baseline=baseline, iteration=iteration, layers=layers)
+    return contrast_over_iterations(table)

@@ -2,41 +2,21 @@
 
 from __future__ import annotations
 
-import click
+from typing import TYPE_CHECKING
 
-from maskstat.cli.options import (
-    iteration_option,
-    layer_option,
-    overwrite_option,
-    pairs_option,
-    quiet_option,
-    select_option,
-    sources_argument,
-)
-from maskstat.cli.plot import figure_option, save_figure
+from maskstat.cli.figure import Found, figure_command
+from maskstat.cli.options import pairs_option, selection_options
+
+if TYPE_CHECKING:
+    from maskstat.figures.style import Figure
 
 __all__ = ["command"]
 
 
-@click.command("distance", context_settings={"default_map": {"iteration": "all"}})
-@sources_argument
-@figure_option
-@iteration_option
-@layer_option
-@select_option
+@figure_command("distance")
+@selection_options(iteration="all")
 @pairs_option
-@overwrite_option
-@quiet_option
-def command(
-    sources: tuple[str, ...],
-    output: str,
-    iteration: str,
-    layers: tuple[str, ...],
-    select: str | None,
-    pairs: str,
-    overwrite: bool,
-    quiet: bool,
-) -> None:
+def command(found: Found, *, iteration: str, layers: tuple[str, ...], pairs: str) -> Figure:
     """Jaccard distance of each layer over pruning iterations.
 
     A panel a layer, then the total: every pair of runs, their mean, and the distance expected of
@@ -47,9 +27,8 @@ def command(
       maskstat plot distance a.h5 b.h5 -o distance.pdf
       maskstat plot distance runs/*.h5 --pairs first --layer 'conv*' -o distance.png
     """
-    from maskstat.cli.inputs import load
     from maskstat.figures.distance import distance_over_iterations
     from maskstat.stats.compare import compare
 
-    table = compare(*load(sources, select), iteration=iteration, layers=layers, pairs=pairs)
-    save_figure(distance_over_iterations(table), output, overwrite=overwrite)
+    table = compare(*found, iteration=iteration, layers=layers, pairs=pairs)
+    return distance_over_iterations(table)

@@ -2,41 +2,21 @@
 
 from __future__ import annotations
 
-import click
+from typing import TYPE_CHECKING
 
-from maskstat.cli.options import (
-    iteration_option,
-    layer_option,
-    overwrite_option,
-    pairs_option,
-    quiet_option,
-    select_option,
-    sources_argument,
-)
-from maskstat.cli.plot import figure_option, save_figure
+from maskstat.cli.figure import Found, figure_command
+from maskstat.cli.options import pairs_option, selection_options
+
+if TYPE_CHECKING:
+    from maskstat.figures.style import Figure
 
 __all__ = ["command"]
 
 
-@click.command("heatmap")
-@sources_argument
-@figure_option
-@iteration_option
-@layer_option
-@select_option
+@figure_command("heatmap")
+@selection_options()
 @pairs_option
-@overwrite_option
-@quiet_option
-def command(
-    sources: tuple[str, ...],
-    output: str,
-    iteration: str,
-    layers: tuple[str, ...],
-    select: str | None,
-    pairs: str,
-    overwrite: bool,
-    quiet: bool,
-) -> None:
+def command(found: Found, *, iteration: str, layers: tuple[str, ...], pairs: str) -> Figure:
     """Total Jaccard distance between every two masks.
 
     A matrix in the order of the files, with the distance expected of masks of the same sizes drawn
@@ -47,9 +27,8 @@ def command(
       maskstat plot heatmap runs/*.h5 --iteration 6 -o iteration6.pdf
       maskstat plot heatmap a.h5@3 a.h5@9 b.h5@9 -o some.png
     """
-    from maskstat.cli.inputs import load
     from maskstat.figures.heatmap import pairwise_heatmap
     from maskstat.stats.compare import compare
 
-    table = compare(*load(sources, select), iteration=iteration, layers=layers, pairs=pairs)
-    save_figure(pairwise_heatmap(table), output, overwrite=overwrite)
+    table = compare(*found, iteration=iteration, layers=layers, pairs=pairs)
+    return pairwise_heatmap(table)

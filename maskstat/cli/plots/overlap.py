@@ -2,33 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import click
 
-from maskstat.cli.options import (
-    group_by_option,
-    iteration_option,
-    layer_option,
-    overwrite_option,
-    pairs_option,
-    quiet_option,
-    select_option,
-    sources_argument,
-)
-from maskstat.cli.plot import figure_option, save_figure
+from maskstat.cli.figure import Found, figure_command
+from maskstat.cli.idle import refuse_idle
+from maskstat.cli.options import APART, group_by_option, pairs_option, selection_options
+
+if TYPE_CHECKING:
+    from maskstat.figures.style import Figure
 
 __all__ = ["command"]
 
 
-@click.command("overlap")
-@sources_argument
-@figure_option
-@iteration_option
-@layer_option
-@select_option
+@figure_command("overlap")
+@selection_options()
 @pairs_option
-@group_by_option
+@group_by_option(APART)
 @click.option(
     "--same",
     multiple=True,
@@ -43,22 +34,17 @@ __all__ = ["command"]
     help="Which pairs of --group-by are drawn.",
 )
 @click.option("--same-axis", is_flag=True, help="One axis for all layers, not one each.")
-@overwrite_option
-@quiet_option
 def command(
-    sources: tuple[str, ...],
-    output: str,
+    found: Found,
+    *,
     iteration: str,
     layers: tuple[str, ...],
-    select: str | None,
     pairs: str,
     group_by: str | None,
     same: tuple[str, ...],
     side: Literal["both", "within", "across"],
     same_axis: bool,
-    overwrite: bool,
-    quiet: bool,
-) -> None:
+) -> Figure:
     """Overlap of every two masks beside its exact law by chance.
 
     A panel a layer, then the total with every layer's size fixed: a dot a pair, at its shared
@@ -70,15 +56,14 @@ def command(
     Example:
       maskstat plot overlap runs/*.h5 --iteration 4 -o overlap.pdf
       maskstat plot overlap runs/*.h5 --group-by init_seed --side within -o within.pdf
-      maskstat plot overlap mnist/*.h5 fashion/*.h5 --group-by dataset --side across \\
-        --same init_seed -o tasks.pdf
+      maskstat plot overlap runs/*.h5 --group-by dataset --side across --same init_seed -o a.pdf
     """
-    from maskstat.cli.inputs import load
+    if group_by is None:
+        refuse_idle(["side"], "does nothing without --group-by")
     from maskstat.figures.overlap import overlap_beside_chance
     from maskstat.stats.compare import compare
 
-    table = compare(*load(sources, select), iteration=iteration, layers=layers, pairs=pairs)
-    figure = overlap_beside_chance(
+    table = compare(*found, iteration=iteration, layers=layers, pairs=pairs)
+    return overlap_beside_chance(
         table, group_by=group_by, same=same, side=side, same_axis=same_axis
     )
-    save_figure(figure, output, overwrite=overwrite)

@@ -2,41 +2,23 @@
 
 from __future__ import annotations
 
-import click
+from typing import TYPE_CHECKING
 
-from maskstat.cli.options import (
-    group_by_option,
-    iteration_option,
-    layer_option,
-    overwrite_option,
-    quiet_option,
-    select_option,
-    sources_argument,
-)
-from maskstat.cli.plot import figure_option, save_figure
+from maskstat.cli.figure import Found, figure_command
+from maskstat.cli.options import group_by_option, selection_options
+
+if TYPE_CHECKING:
+    from maskstat.figures.style import Figure
 
 __all__ = ["command"]
 
 
-@click.command("ranks")
-@sources_argument
-@figure_option
-@iteration_option
-@layer_option
-@select_option
-@group_by_option
-@overwrite_option
-@quiet_option
+@figure_command("ranks")
+@selection_options()
+@group_by_option("Colour a run's dots by its")
 def command(
-    sources: tuple[str, ...],
-    output: str,
-    iteration: str,
-    layers: tuple[str, ...],
-    select: str | None,
-    group_by: str | None,
-    overwrite: bool,
-    quiet: bool,
-) -> None:
+    found: Found, *, iteration: str, layers: tuple[str, ...], group_by: str | None
+) -> Figure:
     """Rank correlation of initial and final weights, beside its controls.
 
     A panel a layer, then the total: a dot a run, coloured by --group-by, for the ticket trained in
@@ -49,9 +31,8 @@ def command(
       maskstat plot ranks runs/*.h5 -o ranks.pdf
       maskstat plot ranks runs/*.h5 --iteration 4 --group-by init_seed -o ranks.png
     """
-    from maskstat.cli.inputs import load
     from maskstat.figures.ranks import rank_correlations
     from maskstat.stats.correlate import correlate
 
-    table = correlate(*load(sources, select), iteration=iteration, layers=layers)
-    save_figure(rank_correlations(table, group_by=group_by), output, overwrite=overwrite)
+    table = correlate(*found, iteration=iteration, layers=layers)
+    return rank_correlations(table, group_by=group_by)

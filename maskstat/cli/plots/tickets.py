@@ -2,32 +2,20 @@
 
 from __future__ import annotations
 
-import click
+from typing import TYPE_CHECKING
 
-from maskstat.cli.options import (
-    overwrite_option,
-    quiet_option,
-    select_option,
-    sources_argument,
-)
-from maskstat.cli.plot import figure_option, save_figure
+from maskstat.cli.figure import Found, figure_command
+from maskstat.cli.options import select_option
+
+if TYPE_CHECKING:
+    from maskstat.figures.style import Figure
 
 __all__ = ["command"]
 
 
-@click.command("tickets")
-@sources_argument
-@figure_option
+@figure_command("tickets")
 @select_option
-@overwrite_option
-@quiet_option
-def command(
-    sources: tuple[str, ...],
-    output: str,
-    select: str | None,
-    overwrite: bool,
-    quiet: bool,
-) -> None:
+def command(found: Found) -> Figure:
     """Test accuracy of tickets on tasks, from archives that maskstat retrain wrote.
 
     Bespoke tickets by the task they were found on, the consensus ticket, and random ones with as
@@ -39,10 +27,7 @@ def command(
       maskstat plot tickets retrained/*.h5 -o tickets.pdf
       maskstat plot tickets initial/*.h5 --select dataset=mnist -o initial.png
     """
-    from maskstat.cli.inputs import load
     from maskstat.figures.tickets import tickets_on_tasks
     from maskstat.prune.retraining import tabulate
 
-    runs = [run for run, _ in load(sources, select)]
-    figure = tickets_on_tasks(tabulate(runs, group_by="source"))
-    save_figure(figure, output, overwrite=overwrite)
+    return tickets_on_tasks(tabulate([run for run, _ in found], group_by="source"))

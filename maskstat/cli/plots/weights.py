@@ -6,27 +6,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from maskstat.cli.options import (
-    at_least_option,
-    iteration_option,
-    layer_option,
-    overwrite_option,
-    quiet_option,
-    select_option,
-    sources_argument,
-    threshold_option,
-)
-from maskstat.cli.plot import figure_option, save_figure
+from maskstat.cli.figure import Found, figure_command
+from maskstat.cli.options import selection_options, threshold_options
 
 if TYPE_CHECKING:
-    from maskstat.run import Run
+    from maskstat.figures.style import Figure
 
 __all__ = ["command"]
 
 
-@click.command("weights")
-@sources_argument
-@figure_option
+@figure_command("weights")
 @click.option(
     "--spread",
     is_flag=True,
@@ -40,26 +29,18 @@ __all__ = ["command"]
     metavar="N",
     help="Bins of each histogram, from the layer's smallest to its largest initial weight.",
 )
-@threshold_option
-@at_least_option
-@iteration_option
-@layer_option
-@select_option
-@overwrite_option
-@quiet_option
+@threshold_options
+@selection_options()
 def command(
-    sources: tuple[str, ...],
-    output: str,
+    found: Found,
+    *,
     spread: bool,
     bins: int,
     threshold: str | None,
     at_least_votes: int | None,
     iteration: str,
     layers: tuple[str, ...],
-    select: str | None,
-    overwrite: bool,
-    quiet: bool,
-) -> None:
+) -> Figure:
     """Histograms of the initial weights that tickets keep.
 
     A panel a layer: all of its weights, those of each ticket, and those of the consensus ticket
@@ -73,11 +54,9 @@ def command(
       maskstat plot weights consensus.h5 mnist.h5@9 cifar10.h5@9 -o figure7.pdf
       maskstat plot weights tickets/*.h5 --spread -o figure20.pdf
     """
-    from maskstat.cli.inputs import load
     from maskstat.figures.initial_weights import initial_weight_histograms, initial_weight_spread
     from maskstat.stats.initial import initial
 
-    found = load(sources, select)
     tables = [
         initial(
             *part,
@@ -89,15 +68,14 @@ def command(
         )
         for part in (_by_start(found) if spread else [found])
     ]
-    figure = initial_weight_spread(*tables) if spread else initial_weight_histograms(tables[0])
-    save_figure(figure, output, overwrite=overwrite)
+    return initial_weight_spread(*tables) if spread else initial_weight_histograms(tables[0])
 
 
-def _by_start(found: list[tuple[Run, int | None]]) -> list[list[tuple[Run, int | None]]]:
+def _by_start(found: Found) -> list[Found]:
     """Divide runs by their initial weights."""
     from hashlib import sha256
 
-    groups: dict[bytes, list[tuple[Run, int | None]]] = {}
+    groups: dict[bytes, Found] = {}
     for run, iteration in found:
         key = sha256(run.weight("initial").tobytes()).digest()
         groups.setdefault(key, []).append((run, iteration))

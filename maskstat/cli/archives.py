@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 
 from maskstat.archive import to_bytes, write
 from maskstat.errors import UsageError
 from maskstat.run import Run
 
-__all__ = ["save_run"]
+__all__ = ["save_runs"]
 
 
-def save_run(output: str, run: Run, *, overwrite: bool) -> None:
-    """Write a run's archive to a path, or to standard output for ``-``.
+def save_runs(output: str, runs: Sequence[Run], *, overwrite: bool) -> None:
+    """Write an archive to a path, or to standard output for ``-``.
 
     Raises
     ------
@@ -22,7 +23,7 @@ def save_run(output: str, run: Run, *, overwrite: bool) -> None:
         The file exists and `overwrite` is not set.
     """
     if output != "-":
-        write(output, [run], overwrite=overwrite)
+        write(output, runs, overwrite=overwrite)
         return
     if sys.stdout.isatty():
         raise UsageError(
@@ -30,6 +31,6 @@ def save_run(output: str, run: Run, *, overwrite: bool) -> None:
             code="binary-to-terminal",
             place="--output",
             consequence="a terminal cannot show it",
-            hint="-o ticket.h5, or a pipe",
+            hint="-o masks.h5, or a pipe",
         )
-    sys.stdout.buffer.write(to_bytes([run]))
+    sys.stdout.buffer.write(to_bytes(runs))
