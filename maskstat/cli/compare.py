@@ -34,6 +34,9 @@ _NOT_MATCHED = (
 )  # fmt: skip
 """What has no effect with ``--match``."""
 
+_NOT_SUMMARIZED = ("alternative", "mid_p", "measures", "correction")
+"""What has no effect on a summary of many pairs, which counts those outside chance's intervals."""
+
 
 @click.command("compare")
 @sources_argument
@@ -149,6 +152,8 @@ def command(
         refuse_idle(_NOT_MATCHED, "does nothing with --match")
     else:
         refuse_idle(["draws", "seed"], "does nothing without --match")
+    if group_by or band:
+        refuse_idle(_NOT_SUMMARIZED, "does nothing with --group-by and --band")
     found = load(sources, select)
     if match:
         from maskstat.stats.matched import matched

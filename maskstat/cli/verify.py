@@ -9,7 +9,7 @@ from maskstat.cli.report import report
 from maskstat.cli.rows import Rows, row_options
 from maskstat.convert.address import Address
 from maskstat.convert.read import standard_input
-from maskstat.errors import MaskstatError
+from maskstat.errors import MaskstatError, UsageError
 from maskstat.table import Column, Table
 
 __all__ = ["VERIFY_COLUMNS", "command"]
@@ -46,9 +46,8 @@ def command(
     found: list[Verification] = []
     status = 0
     for source in sources:
-        path = Address.find(source).path
         try:
-            found.append(verify(standard_input() if path == "-" else path))
+            found.append(_verified(Address.find(source), source))
         except MaskstatError as error:  # the other files are checked all the same
             report(error)
             status = max(status, error.exit_status)
@@ -62,3 +61,14 @@ def command(
     rows.emit(table)
     if status or not all(verification.ok for verification in found):
         click.get_current_context().exit(status or 1)
+
+
+def _verified(address: Address, source: str) -> Verification:
+    if address != Address(address.path):
+        raise UsageError(
+            "it names a part of a file, and files are checked whole",
+            code="whole-file",
+            place=source,
+            hint=f"maskstat verify {address.path}",
+        )
+    return verify(standard_input() if address.path == "-" else address.path)

@@ -6,6 +6,7 @@ import itertools
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import prod
 from pathlib import Path
 from typing import Any, Self
 
@@ -15,6 +16,7 @@ from maskstat.prune.recipe_files import read_toml
 
 __all__ = ["Grid"]
 
+_MOST_RUNS = 100_000
 _IN_RUN_ID = ("model", "dataset", "prune.method", "random.seed", "random.replicate")
 
 
@@ -61,7 +63,11 @@ class Grid:
         table = tree.pop("grid", {})
         if not isinstance(table, Mapping):
             raise _bad_axis("it is no table", str(path), "grid")
-        axes = dict(_axes(table, str(path)))
+        axes: dict[str, Any] = {}
+        for key, values in _axes(table, str(path)):
+            if key in axes:
+                raise _bad_axis(f"'{printable(key)}' is there twice", str(path), key)
+            axes[key] = values
         base = Recipe.from_mapping(tree, place=str(path))
         if axes and "engine" not in tree.get("train", {}):
             base = base.replace(engine="auto")
@@ -90,8 +96,16 @@ class Grid:
         Raises
         ------
         UsageError
-            A combination cannot be used, or two are the same.
+            A combination cannot be used, two are the same, or there are too many.
         """
+        if (n_runs := prod(map(len, self.axes.values()))) > _MOST_RUNS:
+            raise UsageError(
+                f"it makes {n_runs:,} runs",
+                code="bad-grid",
+                place="grid",
+                consequence=f"a sweep has {_MOST_RUNS:,} at most",
+                hint="several sweeps, each into a folder of its own",
+            )
         found: dict[str, Recipe] = {}
         for values in itertools.product(*self.axes.values()):
             point = dict(zip(self.axes, values, strict=True))

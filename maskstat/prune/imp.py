@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from typing import TypeAlias
 
+from maskstat.errors import MaskstatError
 from maskstat.prune.engines.engine import Engine, Replica
 from maskstat.prune.trial import Trial
 
@@ -37,11 +38,15 @@ def iterate(trials: Sequence[Trial], engine: Engine) -> None:
         settings = min(waiting, key=lambda trial: trial.iteration).settings
         begun = [(trial, trial.begin()) for trial in waiting if trial.settings == settings]
         turn = [(trial, replica) for trial, replica in begun if replica is not None]
-        if turn and not estimated:
-            _estimate(turn, engine)
-            estimated = True
-        if turn:
-            _train(turn, engine)
+        try:
+            if turn and not estimated:
+                _estimate(turn, engine)
+                estimated = True
+            if turn:
+                _train(turn, engine)
+        except MaskstatError as error:  # the engine can't train them at all
+            for trial, _ in turn:
+                trial.failure = error
 
 
 def _train(turn: _Round, engine: Engine) -> None:

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from math import prod
 from pathlib import Path
 from typing import Any
 
 from maskstat import __version__
 from maskstat.archive.publish import publication
-from maskstat.errors import InputError, OutputExistsError, StorageError, UsageError
+from maskstat.errors import InputError, OutputExistsError, StorageError, UsageError, printable
 from maskstat.prune.grid import Grid
 from maskstat.prune.recipe import Recipe
 from maskstat.prune.sweep import Job
@@ -23,8 +22,8 @@ __all__ = ["MANIFEST", "begin", "jobs_in", "read_grid"]
 MANIFEST = "sweep.json"
 SCHEMA = "maskstat.sweep/1"
 
-_MOST_BYTES = 1 << 20
-_MOST_RUNS = 100_000
+_MOST_BYTES = 1 << 25
+"""Room for the names of as many runs as a grid may have, each as long as a file's may be."""
 
 
 def begin(folder: Path, grid: Grid, *, overwrite: bool) -> list[Job]:
@@ -133,8 +132,6 @@ def _parsed(content: bytes) -> Grid:
     lists = dict(axes)
     if not all(isinstance(values, list) for values in lists.values()):
         raise TypeError("no lists")
-    if prod(map(len, lists.values())) > _MOST_RUNS:
-        raise ValueError("too many runs")
     grid = Grid(base=Recipe.from_mapping(base), axes=lists)
     grid.recipes  # noqa: B018  every combination has to be a recipe
     return grid
@@ -173,10 +170,10 @@ def _extends(folder: Path, jobs: list[Job]) -> bool:
     there, wanted = grid.recipes, {job.name: job.recipe for job in jobs}
     for name in there.keys() & wanted.keys():
         if there[name] != wanted[name]:
-            settings = wanted[name].settings
-            old = there[name].settings
-            key = next(key for key in settings if settings[key] != old[key])
-            fact = f"it holds another sweep: {key} of {name} is {old[key]}, not {settings[key]}"
+            new, old = wanted[name].settings, there[name].settings
+            key = next(key for key in new if new[key] != old[key])
+            was = printable(str(old[key]))
+            fact = f"it holds another sweep: {key} of {name} is {was}, not {new[key]}"
             raise _another(folder, fact)
     absent, added = there.keys() - wanted.keys(), wanted.keys() - there.keys()
     if absent and added:

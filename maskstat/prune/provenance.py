@@ -142,7 +142,9 @@ class Clock:
         """Go on from the times of a stored run."""
         fresh = cls.start()
         fresh.started = str(clock.get("started", fresh.started))
-        fresh.seconds = [float(value) for value in clock.get("seconds", [])]
+        seconds = clock.get("seconds")
+        if isinstance(seconds, list):
+            fresh.seconds = [float(x) for x in seconds if isinstance(x, (int, float))]
         return fresh
 
     def add(self, seconds: float) -> None:

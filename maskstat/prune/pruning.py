@@ -169,6 +169,8 @@ class Pruning:
             scores = self._layer_scores(layer)
             if pooled is None:
                 pooled = np.empty(size, scores.dtype)
+            elif pooled.dtype != scores.dtype:  # of somebody's own method
+                pooled = pooled.astype(np.result_type(pooled, scores))
             pooled[at : at + scores.size] = scores
             at += scores.size
         assert pooled is not None

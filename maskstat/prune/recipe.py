@@ -216,9 +216,20 @@ class Recipe:
         Raises
         ------
         UsageError
-            A name that is not a setting's, or a value that cannot be used.
+            A name that is not a setting's, one that is there twice, or a value that cannot be used.
         """
-        return cls(**{_name_of(key, place): value for key, value in _leaves(tree)})
+        given: dict[str, Any] = {}
+        for key, value in _leaves(tree):
+            name = _name_of(key, place)
+            if name in given:
+                raise UsageError(
+                    f"'{key}' is there twice",
+                    code="bad-setting",
+                    place=place,
+                    consequence="it is not known which counts",
+                )
+            given[name] = value
+        return cls(**given)
 
     @classmethod
     def from_toml(cls, path: str | Path) -> Self:

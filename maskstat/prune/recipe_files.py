@@ -76,5 +76,5 @@ def read_toml(path: str | Path) -> dict[str, Any]:
         raise InputError(
             f"cannot be read: {error.strerror}", code="unreadable", place=str(path)
         ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"is no TOML: {error}", code="bad-recipe", place=str(path)) from error

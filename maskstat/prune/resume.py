@@ -13,7 +13,7 @@ from maskstat.prune.progress import Progress
 from maskstat.prune.recipe import Recipe
 from maskstat.run import Run
 
-__all__ = ["Target", "skip_note"]
+__all__ = ["Target", "in_the_way", "skip_note"]
 
 
 class Target:
@@ -102,11 +102,11 @@ class Target:
                 run = next(iter(archive.runs.values())) if n_runs == 1 else None
         except InputError as error:
             fact = f"it is there and cannot be continued: {error.fact}"
-            raise _in_the_way(path, fact) from error
+            raise in_the_way(path, fact) from error
         if run is None:
-            raise _in_the_way(path, f"it is there and holds {n_runs} runs")
+            raise in_the_way(path, f"it is there and holds {n_runs} runs")
         if run.recipe_digest != recipe.digest:
-            raise _in_the_way(
+            raise in_the_way(
                 path, f"it holds the run of another recipe: {_difference(run, recipe)}"
             )
         return run
@@ -149,11 +149,12 @@ def _difference(run: Run, recipe: Recipe) -> str:
         stored = {}
     for key, value in recipe.settings.items():
         if key in stored and stored[key] != value:
-            return f"{key} is {stored[key]}, not {value}"
+            return f"{key} is {printable(str(stored[key]))}, not {value}"
     return f"run '{run.run_id}' was not made by one that is known here"
 
 
-def _in_the_way(path: Path, fact: str) -> OutputExistsError:
+def in_the_way(path: Path, fact: str) -> OutputExistsError:
+    """Make the error for what is at an output already."""
     return OutputExistsError(
         fact,
         code="output-exists",

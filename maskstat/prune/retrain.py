@@ -123,8 +123,8 @@ def retrain(
 
     tasks = [datasets] if isinstance(datasets, str) else list(dict.fromkeys(datasets))
     sources = [tickets] if isinstance(tickets, Run) else list(tickets)
-    _check(sources, tasks, epochs, overrides)
     chosen = None if seeds is None else [seeds] if isinstance(seeds, int) else list(seeds)
+    _check(sources, tasks, chosen, epochs, overrides)
     watcher = progress or Silent()
     surroundings: dict[str, Any] = {"data_dir": data_dir, "download": download, "device": device}
     require_torch()
@@ -150,12 +150,13 @@ def retrain(
 def _check(
     tickets: Sequence[Source],
     tasks: Sequence[str],
+    seeds: Sequence[int] | None,
     epochs: int | None,
     overrides: dict[str, Any],
 ) -> None:
     """Raise before anything heavy is loaded if what is asked cannot be."""
-    for what, given in (("tickets", tickets), ("data sets", tasks)):
-        if not given:
+    for what, given in (("tickets", tickets), ("data sets", tasks), ("seeds", seeds)):
+        if given is not None and not given:
             raise UsageError(f"there are no {what}", code="nothing-to-do", place="retrain")
     if epochs is not None and not 0 <= epochs <= 1_000_000:
         raise UsageError(

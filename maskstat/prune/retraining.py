@@ -98,6 +98,7 @@ def tabulate(runs: Sequence[Run], *, group_by: GroupBy = "ticket") -> Retraining
             consequence="there are: ticket, source",
         )
     groups: dict[tuple[Any, ...], list[Run]] = {}
+    inputs: dict[tuple[Any, ...], dict[str, Any]] = {}
     for run in runs:
         if run.provenance.get("kind") != "retrain":
             raise InputError(
@@ -108,11 +109,11 @@ def tabulate(runs: Sequence[Run], *, group_by: GroupBy = "ticket") -> Retraining
             )
         with _sound(run):
             groups.setdefault(_key(run, group_by), []).append(run)
+            inputs[_ticket_key(run)] = dict(_parent(run))
     rows = []
     for group in groups.values():
         with _sound(group[0]):
             rows.append(_row(group, group_by))
-    inputs = {_ticket_key(run): dict(_parent(run)) for run in runs}
     return Retraining(
         schema="maskstat.retrain/1",
         columns=RETRAIN_COLUMNS,
@@ -205,7 +206,8 @@ def _band(values: Sequence[float]) -> tuple[float | None, float | None, float | 
 
 
 def _failure(run: Run) -> TrainingError:
-    told = run.provenance.get("failure", {})
+    stored = run.provenance.get("failure")
+    told = stored if isinstance(stored, Mapping) else {}
     return TrainingError(
         str(told.get("message", "it came to nothing")),
         code=str(told.get("code", "training-failed")),

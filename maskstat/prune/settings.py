@@ -6,6 +6,7 @@ import dataclasses
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import inf
 from typing import Any
 
 from maskstat.errors import UsageError, printable
@@ -93,7 +94,10 @@ class Setting:
 
     def _one(self, value: object, kind: type, whole: object) -> object:
         if kind is float and isinstance(value, int) and not isinstance(value, bool):
-            return float(value)
+            try:
+                return float(value)
+            except OverflowError:
+                return inf if value > 0 else -inf
         if isinstance(value, kind) and (kind is bool or not isinstance(value, bool)):
             return value
         raise bad_value(self.key, whole, self._kind_name)

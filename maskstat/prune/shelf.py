@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from maskstat.archive import open_archive, write
-from maskstat.errors import InputError, OutputExistsError, StorageError
+from maskstat.errors import InputError, OutputExistsError, StorageError, printable
+from maskstat.prune.resume import in_the_way
 from maskstat.run import Run
 
 __all__ = ["Shelf"]
@@ -64,7 +65,7 @@ class Shelf:
             return None
         if run.recipe_digest != digest:
             fact = f"it holds another run '{run_id}': {_difference(run, settings)}"
-            raise _in_the_way(self._file(run_id).path, fact)
+            raise in_the_way(self._file(run_id).path, fact)
         return run if run.status == "complete" else None
 
     def prepare(self) -> None:
@@ -119,7 +120,7 @@ class Shelf:
         if path not in self._files:
             self._files[path] = _File(path, overwrite=self._overwrite)
             if not self._one and set(self._files[path].runs) - {run_id}:
-                raise _in_the_way(path, "it holds other runs")
+                raise in_the_way(path, "it holds other runs")
         return self._files[path]
 
 
@@ -139,9 +140,9 @@ class _File:
                 self._known = archive.content_digest
         except InputError as error:
             fact = f"it is there and cannot be added to: {error.fact}"
-            raise _in_the_way(path, fact) from error
+            raise in_the_way(path, fact) from error
         if any(run.provenance.get("kind") != "retrain" for run in self.runs.values()):
-            raise _in_the_way(path, "it is there and holds runs that were not retrained")
+            raise in_the_way(path, "it is there and holds runs that were not retrained")
 
     def publish(self) -> None:
         """Write all runs, in place of nothing but what this process knows."""
@@ -175,7 +176,7 @@ def _difference(run: Run, settings: Mapping[str, Any]) -> str:
     stored = dict(_leaves(run.provenance.get("settings", {})))
     for key, value in _leaves(settings):
         if key in stored and stored[key] != value:
-            return f"{key} is {stored[key]}, not {value}"
+            return f"{key} is {printable(str(stored[key]))}, not {value}"
     return "its ticket is another"
 
 
@@ -187,13 +188,3 @@ def _leaves(tree: object, prefix: str = "") -> Iterable[tuple[str, object]]:
             yield from _leaves(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value
-
-
-def _in_the_way(path: Path, fact: str) -> OutputExistsError:
-    return OutputExistsError(
-        fact,
-        code="output-exists",
-        place=str(path),
-        consequence="nothing was changed",
-        hint="another --output, or --overwrite to replace it",
-    )

@@ -20,6 +20,7 @@ from maskstat.prune.recipe import Recipe
 from maskstat.prune.record import unpack_mask
 from maskstat.prune.select import prune_lowest
 from maskstat.prune.streams import Streams
+from maskstat.prune.trace import output_layer
 from maskstat.run import Run
 
 __all__ = ["Kind", "Ticket"]
@@ -161,15 +162,10 @@ class Ticket:
         recorded = _part(self.run.provenance, "dataset").get("classes")
         if isinstance(recorded, int):
             return recorded
-        nodes = {node.get("name"): node for node in self.run.layout.graph}
-        ends = [node for node in self.run.layout.graph if node.get("op") == "output"]
-        node = ends[0] if ends else {}
-        while node and "layer" not in node and node.get("inputs"):
-            node = nodes.get(node["inputs"][0], {})
         layout = self.run.layout
         shapes = {layer.name: layer.shape for layer in layout.layers}
         shapes |= {other.name: other.shape for other in layout.others}
-        shape = shapes.get(str(node.get("layer")), ())
+        shape = shapes.get(output_layer(layout.graph), ())
         return shape[0] if shape else None
 
     def record(self) -> dict[str, Any]:
@@ -277,7 +273,8 @@ def _shape(run: Run) -> Shape | None:
     sizes = _part(run.provenance, "dataset").get("input")
     if not isinstance(sizes, list):
         inputs = [node for node in run.layout.graph if node.get("op") == "input"]
-        sizes = [inputs[0].get("units"), *inputs[0].get("map", ())] if inputs else []
+        area = inputs[0].get("map") if inputs else None
+        sizes = [inputs[0].get("units"), *area] if isinstance(area, list) else []
     if len(sizes) != 3 or not all(isinstance(size, int) and size > 0 for size in sizes):
         return None
     channels, height, width = sizes

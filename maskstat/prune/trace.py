@@ -19,7 +19,7 @@ pass        ``bias`` where a constant is added to each channel, as normalization
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import torch
@@ -29,7 +29,7 @@ from torch.nn.modules.conv import _ConvNd
 
 from maskstat.prune.models.dropout import Dropout
 
-__all__ = ["Graph", "Tracer", "UntraceableError", "trace"]
+__all__ = ["Graph", "Tracer", "UntraceableError", "output_layer", "trace"]
 
 Graph = tuple[dict[str, Any], ...]
 
@@ -103,6 +103,37 @@ def trace(module: nn.Module, shape: tuple[int, int, int]) -> Graph:
     finally:
         module.train(training)
     return tuple(recorder.nodes)
+
+
+def output_layer(graph: Iterable[Mapping[str, Any]]) -> str:
+    """Name the layer whose outputs a network returns.
+
+    Parameters
+    ----------
+    graph
+        Nodes as `trace` returns them, or as they were stored: then anything may be wrong with them.
+
+    Returns
+    -------
+    str
+        Its weight's name; empty where the graph does not say.
+
+    Examples
+    --------
+    >>> fc, out = {"name": "fc", "layer": "fc.weight"}, {"name": "o", "op": "output"}
+    >>> output_layer([fc, {**out, "inputs": ["fc"]}])
+    'fc.weight'
+    """
+    nodes = {str(node.get("name")): node for node in graph}
+    node = next((node for node in nodes.values() if node.get("op") == "output"), {})
+    for _ in nodes:  # not for ever: a stored graph may go round in circles
+        if "layer" in node:
+            return str(node["layer"])
+        inputs = node.get("inputs")
+        if not isinstance(inputs, list) or not inputs:
+            break
+        node = nodes.get(str(inputs[0]), {})
+    return ""
 
 
 class Tracer(fx.Tracer):

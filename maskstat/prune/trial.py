@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
 import numpy as np
 
 from maskstat.bits import BoolArray, IntArray
-from maskstat.errors import MaskstatError, OutputExistsError, TrainingError
+from maskstat.errors import MaskstatError, OutputExistsError, TrainingError, printable
 from maskstat.graph.connectivity import connectivity
 from maskstat.prune.data.parts import Split
 from maskstat.prune.engines.engine import Draws, Replica, Settings, Trained
@@ -100,13 +100,14 @@ class Trial:
             It was made with other versions, or lacks what its next iteration is made from.
         """
         for part in ("environment", "dataset", "model", "method"):
-            there, here = earlier.provenance.get(part, {}), self._record.provenance[part]
+            stored, here = earlier.provenance.get(part), self._record.provenance[part]
+            there = stored if isinstance(stored, Mapping) else {}
             for name in here:
                 if there.get(name) != here[name]:
                     change = (
                         f"the code of '{here[name]['import']}' has changed"
                         if name == "code"
-                        else f"{name} was {there.get(name)} and is {here[name]}"
+                        else f"{name} was {printable(str(there.get(name)))} and is {here[name]}"
                     )
                     raise OutputExistsError(
                         f"the run was begun with another {part}: {change}",

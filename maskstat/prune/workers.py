@@ -146,11 +146,13 @@ class _Crew:
         """Let the runs of a process that is gone wait for another, unless they are why."""
         del self._workers[worker.line]
         self._dismissed.append(worker)
-        if not worker.ready:
+        if not worker.ready:  # it never began: one place fewer, and its runs are not why
             self._places -= 1
+            self._waiting.appendleft(list(worker.left.values()))
+            return
         for job in worker.left.values():
             self._deaths[job.name] += 1
-            if worker.ready and self._deaths[job.name] < _CHANCES:
+            if self._deaths[job.name] < _CHANCES:
                 self._waiting.append([job])
             else:
                 yield lost(job)

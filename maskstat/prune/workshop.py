@@ -21,7 +21,7 @@ from maskstat.prune.pruning import pruning_for
 from maskstat.prune.recipe import Recipe
 from maskstat.prune.record import Record
 from maskstat.prune.session import resolve_device
-from maskstat.prune.trace import Graph, UntraceableError, trace
+from maskstat.prune.trace import Graph, UntraceableError, output_layer, trace
 from maskstat.prune.trial import Publish, Trial
 
 __all__ = ["Workshop"]
@@ -38,6 +38,8 @@ class Workshop:
         Whether data sets that are missing may be downloaded into it.
     device
         ``cpu``, ``cuda``, ``mps``, or ``auto`` for the fastest there is.
+    datasets
+        Data sets that are loaded already, by name; those that are loaded now are added.
 
     Raises
     ------
@@ -104,7 +106,8 @@ class Workshop:
         except UntraceableError as error:
             notes = (f"the network's graph is not known: {error}",)
         if recipe.keep_output:
-            network = Network(module, exclude=[*recipe.exclude, _output_layer(graph, network)])
+            output = output_layer(graph) or network.layout.layers[-1].name
+            network = Network(module, exclude=[*recipe.exclude, output])
         network.with_graph(graph)
         return network, notes
 
@@ -188,15 +191,3 @@ def _engine_notes(recipe: Recipe, network: Network, engine: Engine) -> list[str]
     if recipe.engine != "auto" or engine.name != "loop" or not isinstance(reason, str):
         return []
     return [f"it is trained alone (engine loop), since the ensemble can't train it: {reason}"]
-
-
-def _output_layer(graph: Graph, network: Network) -> str:
-    """Name the layer whose outputs the network returns; the last one where that is not known."""
-    nodes = {node["name"]: node for node in graph}
-    names = [node["inputs"][0] for node in graph if node["op"] == "output"]
-    while names and names[0] in nodes:
-        node = nodes[names[0]]
-        if "layer" in node:
-            return str(node["layer"])
-        names = node["inputs"]
-    return network.layout.layers[-1].name

@@ -178,12 +178,24 @@ def test_a_gate_says_why_even_when_quiet(run_cli, archives):
     assert [f"iteration_a {t} iteration_b {t}" in result.stderr for t in (1, 2, 3)] == [True] * 3
 
 
+def test_a_part_of_a_file_is_not_verified_alone(run_cli, archives):
+    a, b, _ = archives
+    result = run_cli("verify", f"{a}::a", f"{b}@1", a)
+    assert result.exit_code == 2
+    assert result.stderr.count("[whole-file]") == 2
+    assert f"try: maskstat verify {a}" in result.stderr
+    assert {line.split("\t")[0] for line in result.stdout.splitlines()[1:]} >= {a}
+
+
 def test_options_that_would_do_nothing_are_refused(run_cli, archives):
     a, b, _ = archives
     check(run_cli("compare", a, b, "--match", "units", "--null", "row"), 2, "--null does nothing")
     check(run_cli("compare", a, b, "--draws", "9"), 2, "--draws does nothing")
     check(run_cli("compare", a, b, "--common", "--missing", "dense"), 2, "--missing does nothing")
     check(run_cli("connectivity", a, "--group-by", "seed", "--bias", "ignore"), 2, "--bias does")
+    summary = ("compare", a, b, "--band", "sd")
+    for idle in (["--measure", "dice"], ["--mid-p"], ["--correction", "by"]):
+        check(run_cli(*summary, *idle), 2, f"{idle[0]} does nothing with --group-by and --band")
     figure = ("plot", "overlap", a, b, "-o", "x.png")
     check(run_cli(*figure, "--side", "within"), 2, "--side does nothing without --group-by")
 

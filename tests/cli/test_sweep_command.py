@@ -184,7 +184,6 @@ def test_a_sweep_can_be_extended_or_run_in_part_and_not_mixed_with_another(
         b"[" * 100_000,
         b'{"schema": "maskstat.sweep/2", "digest": "", "recipe": {}, "grid": []}',
         b'{"schema": "maskstat.sweep/1", "digest": "", "recipe": {}, "grid": []}',
-        b" " * (1 << 20) + b"{}",
     ],
 )
 def test_a_damaged_manifest_is_told_and_nothing_is_run(run_cli, grid, tmp_path, content):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import sys
 import types
+import zipfile
 
 import numpy as np
 import pytest
@@ -156,6 +157,39 @@ def test_damaged_npz(tmp_path):
         assert caught.value.code == "bad-data-file"
 
 
+def npy(header):
+    return b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + bytes(50)
+
+
+HUGE = b"{'descr': '|u1', 'fortran_order': False, 'shape': (%d,)}" % 10**30
+
+
+@pytest.mark.parametrize(
+    ("content", "method", "flags"),
+    [
+        (npy(b"{'descr': ("), zipfile.ZIP_STORED, 0),
+        (npy(b"x:\n  y\n z"), zipfile.ZIP_STORED, 0),
+        (npy(HUGE), zipfile.ZIP_STORED, 0),
+        (npy(b"{}"), zipfile.ZIP_STORED, 1),  # encrypted
+        (RNG.bytes(500), zipfile.ZIP_LZMA, 0),
+    ],
+)
+def test_npz_that_numpy_has_its_own_errors_for(tmp_path, content, method, flags):
+    path = tmp_path / "mine.npz"
+    with zipfile.ZipFile(path, "w", method) as archive:
+        for name in arrays():
+            archive.writestr(f"{name}.npy", content)
+    raw = bytearray(path.read_bytes())
+    raw[6] |= flags
+    raw[raw.index(b"PK\x01\x02") + 8] |= flags
+    if method == zipfile.ZIP_LZMA:
+        raw[70:120] = b"\xff" * 50
+    path.write_bytes(raw)
+    with pytest.raises(InputError) as caught:
+        load(str(path))
+    assert caught.value.code == "bad-data-file"
+
+
 @pytest.fixture
 def module(monkeypatch):
     made = types.ModuleType("their_data")
@@ -167,7 +201,7 @@ def four(made):
     return tuple(made[k] for k in ("x_train", "y_train", "x_test", "y_test"))
 
 
-@pytest.mark.parametrize("kind", ["dict", "tuple", "pairs", "tensors", "dataset"])
+@pytest.mark.parametrize("kind", ["dict", "tuple", "pairs", "tensors", "dataset", "lists"])
 def test_factory(module, kind):
     made = arrays((3, 8, 8))
     x, y, x_test, y_test = four(made)
@@ -185,12 +219,21 @@ def test_factory(module, kind):
             classes=5,
             notes=("hello",),
         ),
+        "lists": lambda: Dataset(
+            name="theirs",
+            images=torch.from_numpy(x),
+            labels=y.tolist(),
+            test_images=x_test,
+            test_labels=torch.from_numpy(y_test),
+            classes=np.int64(5),
+        ),
     }[kind]
     dataset = load("their_data:make")
     assert (dataset.images == x).all()
     assert (dataset.test_labels == y_test).all()
-    assert dataset.name == ("theirs" if kind == "dataset" else "their_data:make")
-    assert dataset.classes == (5 if kind == "dataset" else 3)
+    own = kind in ("dataset", "lists")
+    assert dataset.name == ("theirs" if own else "their_data:make")
+    assert (dataset.classes, type(dataset.classes)) == (5 if own else 3, int)
 
 
 def test_factory_errors(module, tmp_path, monkeypatch):
@@ -204,6 +247,13 @@ def test_factory_errors(module, tmp_path, monkeypatch):
         classes=2,
     )
     module.fail = lambda: 1 / 0
+    some = np.zeros((2, 1, 8, 8), np.uint8), np.zeros(2, int)
+    names = ("images", "labels", "test_images", "test_labels")
+    for classes in (0, 2.0, None):
+        made = Dataset(name="x", classes=classes, **dict(zip(names, some * 2, strict=True)))
+        module.classless = lambda made=made: made
+        with pytest.raises(InputError, match=f"its number of classes is {classes}"):
+            load("their_data:classless")
     module.two = lambda: (np.zeros((2, 8, 8)), np.zeros((2, 8, 8)))
     module.ragged = lambda: ([[1], [1, 2]], [0, 1], [[1]], [0])
     module.number = 3

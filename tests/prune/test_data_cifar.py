@@ -228,6 +228,10 @@ def test_svhn(tmp_path):
         ({"labels": np.ones((3, 1), np.uint8)}, "images and labels (3, 1)"),
         ({"labels": np.full((12, 1), 11, np.uint8)}, "label 11"),
         ({"labels": np.zeros((12, 1), np.uint8)}, "label 0"),
+        ({"labels": np.full((12, 1), np.nan)}, "label nan"),
+        ({"labels": np.full((12, 1), 1.5)}, "label 1.5"),
+        ({"labels": np.array([["a"]] * 12)}, "its y is char"),
+        ({"labels": np.array([[np.zeros(2)], ["a"]] * 6, object)}, "its y is cell"),
     ],
 )
 def test_lies_in_an_svhn_file(tmp_path, kw, words):

@@ -37,6 +37,10 @@ class Host:
     ranges: bool = True
     lengths: bool = True
     delay: float = 0.0
+    step: int = 100_000
+    """Bytes that are sent at once, each after the delay."""
+    slow: str = ""
+    """The one path that the delay is for; empty for all."""
     asked: list[tuple[str, str | None]] = field(default_factory=list)
     url: str = ""
 
@@ -69,10 +73,10 @@ def host():
                 self.send_header("Content-Length", str(len(data) - begin))
             self.end_headers()
             end = state.cut_after.pop(0) if state.cut_after else len(data)
-            for i in range(begin, begin + min(end, len(data) - begin), 100_000):
-                time.sleep(state.delay)
+            for i in range(begin, begin + min(end, len(data) - begin), state.step):
+                time.sleep(state.delay if state.slow in ("", self.path) else 0)
                 try:
-                    self.wfile.write(data[i : min(i + 100_000, begin + end)])
+                    self.wfile.write(data[i : min(i + state.step, begin + end)])
                 except OSError:
                     break
             self.close_connection = True
@@ -217,9 +221,37 @@ def test_a_slow_host_is_waited_for_but_not_a_silent_one(host, tmp_path):
     assert "timed out" in refused(host, tmp_path, timeout=0.05)
 
 
+def test_a_host_that_trickles_is_left_for_the_next(host, tmp_path):
+    """It is never silent for long, and would be waited for without end."""
+    content = CONTENT[:3000]
+    host.files = {"/slow": content, "/data.bin": content}
+    host.slow, host.delay, host.step = "/slow", 0.02, 10
+    urls = [f"{host.url}/slow", f"{host.url}/data.bin"]
+    path = download(source(content), tmp_path, urls=urls, pause=0.001, timeout=5, window=0.1)
+    assert path.read_bytes() == content
+    (slow, _), (fast, rest) = host.asked
+    assert (slow, fast) == ("/slow", "/data.bin")
+    assert int(rest.removeprefix("bytes=").removesuffix("-")) >= 10, "what came is kept"
+
+
+def test_a_host_that_trickles_is_named_where_there_is_no_other(host, tmp_path):
+    host.files["/data.bin"], host.delay, host.step = CONTENT, 0.02, 10
+    fact = refused(host, tmp_path, window=0.1)
+    assert "bytes in 0 seconds" in fact
+    assert len(host.asked) == 1
+    assert 0 < (tmp_path / "data.bin.partial").stat().st_size < 1000
+
+
+def test_a_small_file_may_take_its_time(host, tmp_path):
+    content = CONTENT[:60]
+    host.files["/data.bin"], host.delay, host.step = content, 0.02, 60
+    urls = [f"{host.url}/data.bin"]
+    assert download(source(content), tmp_path, urls=urls, window=0.001).read_bytes() == content
+
+
 def test_a_host_that_is_not_there_is_not_asked_again(tmp_path):
     began = time.perf_counter()
-    for url in ("http://127.0.0.1:9/data.bin", "nonsense"):
+    for url in ("http://127.0.0.1:9/data.bin", "nonsense", "http://[nonsense/"):
         with pytest.raises(StorageError) as caught:
             download(source(), tmp_path, urls=[url])
         assert "without internet" in caught.value.hint
@@ -257,6 +289,32 @@ def test_two_downloads_at_once_are_one(host, tmp_path):
     assert found == [CONTENT] * 3
     assert len(host.asked) == 1
     assert names(tmp_path) == ["data.bin"]
+
+
+def test_two_downloads_at_once_that_both_fail(tmp_path, monkeypatch):
+    """The first to fail takes its empty file away from under the one that waits."""
+    waiting, real = threading.Barrier(2, timeout=10), module._fill
+
+    def fill(*args):
+        time.sleep(0.1)  # until the other waits for the lock
+        return real(*args)
+
+    def get_nothing():
+        waiting.wait()
+        try:
+            download(source(), tmp_path, urls=["http://127.0.0.1:9/data.bin"])
+        except Exception as error:
+            failed.append(error)
+
+    monkeypatch.setattr(module, "_fill", fill)
+    failed = []
+    threads = [threading.Thread(target=get_nothing) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [getattr(error, "code", error) for error in failed] == ["download-failed"] * 2
+    assert names(tmp_path) == []
 
 
 # --- by the name of a data set

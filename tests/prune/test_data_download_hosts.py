@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 import hashlib
 import io
@@ -45,7 +46,7 @@ class Server:
     """Answers each request with the bytes that `answer` yields, then hangs up."""
 
     def __init__(self):
-        self.asked = []
+        self.asked, self.logins = [], []
         self.answer = None
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
@@ -68,6 +69,8 @@ class Server:
                 begin = next((x for x in lines if x.startswith("range: bytes=")), "=0-")
                 begin = int(begin.split("=")[1].rstrip("-"))
                 self.asked.append((path, begin))
+                said = (x.partition(": ")[2] for x in lines if x.startswith("authorization: "))
+                self.logins.append(next(said, None))
                 try:
                     for data in self.answer(path, begin):
                         connection.sendall(data)
@@ -195,8 +198,10 @@ def test_another_range_than_was_asked_for(server, tmp_path):
 
 
 def test_not_http_at_all(server, tmp_path):
-    server.answer = lambda path, begin: [b"SSH-2.0-OpenSSH_9.2\r\n"]
-    assert "SSH-2.0" in failure(server, tmp_path)
+    server.answer = lambda path, begin: [b"SSH-2.0-\x1b[31m\r\n"]
+    assert r"SSH-2.0-\x1b[31m" in failure(server, tmp_path)
+    server.answer = lambda path, begin: [head("404 \x1b[31mNo", Content_Length=0)]
+    assert r"HTTP 404 \x1b[31mNo" in failure(server, tmp_path)
     server.answer = lambda path, begin: []
     assert "closed" in failure(server, tmp_path).lower()
 
@@ -211,6 +216,24 @@ def test_a_certificate_that_is_wrong_is_not_asked_again(server, tmp_path, monkey
     monkeypatch.setattr(module.urllib.request.OpenerDirector, "open", refuse)
     assert "self-signed certificate" in failure(server, tmp_path)
     assert len(asked) == 1
+
+
+def test_a_login_is_sent_to_its_host_and_never_shown(server, tmp_path):
+    url = server.url.replace("://", "://jane:hunter%3A2@")
+    source = Source(file="data.bin", md5=hashlib.md5(CONTENT).hexdigest(), folders=())
+    told = []
+    server.answer = lambda path, begin: (
+        [head("302 Found", Location="/elsewhere", Content_Length=0)]
+        if path == "/data.bin"
+        else honest(CONTENT, begin)
+    )
+    download(source, tmp_path, urls=[f"{url}/data.bin"], progress=lambda *a: told.append(a[0]))
+    assert set(told) == {f"{server.url}/data.bin"}
+    assert server.logins == ["basic " + base64.b64encode(b"jane:hunter:2").decode().lower(), None]
+    server.answer = lambda path, begin: [head("401 Log in", Content_Length=0)]
+    with pytest.raises(StorageError) as caught:
+        download(source, tmp_path / "new", urls=[f"{url}/data.bin"])
+    assert "hunter" not in str(caught.value)
 
 
 # --- proxies
@@ -390,6 +413,11 @@ def test_each_data_set_comes_whole_and_once(mirror, tmp_path, name):
     assert again.digest == dataset.digest
     assert load(name, data_dir=tmp_path).digest == dataset.digest, "and without --download"
     assert mirror.asked == []
+
+
+def test_an_archive_that_a_browser_unpacked_is_not_the_one_that_is_read(mirror, tmp_path):
+    (tmp_path / "cifar-10-binary.tar").write_bytes(b"unpacked")
+    assert load("cifar10", data_dir=tmp_path, download=True).notes == ()
 
 
 @pytest.mark.parametrize("name", list(SOURCES))

@@ -308,3 +308,35 @@ def test_emnist_errors(tmp_path):
     whole = (tmp_path / "gzip.zip").read_bytes()
     (tmp_path / "gzip.zip").write_bytes(whole[:-30])
     assert "damaged" in failure("emnist:digits", tmp_path).fact
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_damage_in_every_kind_of_zip(tmp_path, method):
+    name, path = "emnist-digits-train-images-idx3-ubyte", tmp_path / "gzip.zip"
+    with zipfile.ZipFile(path, "w", method) as archive:
+        archive.writestr(name, RNG.bytes(2000))
+    whole = path.read_bytes()
+    path.write_bytes(whole[:100] + b"\xff" * 100 + whole[200:])
+    error = failure("emnist:digits", tmp_path)
+    assert (error.code, error.place) == ("bad-data-file", f"{path}::{name}")
+
+
+def test_a_zip_with_a_name_that_is_none(tmp_path):
+    name, path = "b\u00e4d", tmp_path / "gzip.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(name, b"")
+    path.write_bytes(path.read_bytes().replace(name.encode(), b"b\xff\xffd"))
+    assert "damaged" in failure("emnist:digits", tmp_path).fact
+
+
+def test_a_user_without_a_home_is_told_of_the_option(monkeypatch):
+    def homeless():
+        raise RuntimeError("Could not determine home directory.")
+
+    for name in ("MASKSTAT_DATA", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(Path, "home", homeless)
+    with pytest.raises(StorageError) as caught:
+        load("mnist")
+    assert caught.value.code == "no-such-folder"
+    assert "--data-dir" in caught.value.hint

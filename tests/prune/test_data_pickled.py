@@ -139,6 +139,22 @@ def test_copies_are_bounded():
         unpickled(b"\x80\x02" + encode + again + b".", place="x")
 
 
+@pytest.mark.parametrize(
+    "program",
+    [
+        b"}N%sK\x01s.",  # as a key
+        b"(N%sK\x01d.",
+        b"N%sK\x00\x85R.",  # as a function
+        b"cnumpy\ndtype\nN%s\x85R.",  # as an array's type
+        b"c_codecs\nencode\nX\x01\x00\x00\x00aN%s\x86R.",  # as an encoding
+    ],
+)
+def test_deeply_nested_values_do_not_crash_python(program):
+    """Neither hashing nor printing them stops before the end of the C stack."""
+    with pytest.raises(InputError):
+        unpickled(b"\x80\x02" + program % (b"\x85" * 200_000), place="x")
+
+
 def test_the_last_value_must_be_a_dictionary():
     for value in ([1, 2], "text", None):
         with pytest.raises(InputError):

@@ -219,6 +219,14 @@ def negative(): return (x, y - 1), (x, y)
 def halves(): return (x, y / 2), (x, y)
 def words(): return (x.astype(str), y), (x, y)
 def other_size(): return (x, y), (x[:, 1:], y)
+class Untrainable(nn.Module):
+    def __init__(self): super().__init__(); self.fc = nn.Linear(64, 10)
+    def forward(self, x):
+        if self.training: raise KeyError("no training")
+        return self.fc(x.flatten(1))
+class Frozen(Untrainable):
+    def __init__(self): super().__init__(); self.requires_grad_(False)
+    def forward(self, x): return self.fc(x.flatten(1))
 number = 3
 
 class Base(Method):
@@ -254,6 +262,8 @@ class Abstract(Method): pass
         (["--method", "raising:Base"], 2, "import-failed", "raising.py:1"),
         (["--model", "theirs:broken"], 2, "factory-failed", "theirs.py:11"),
         (["--dataset", "theirs:broken"], 2, "factory-failed", "theirs.py:11"),
+        (["--model", "theirs:Untrainable"], 2, "factory-failed", "KeyError: 'no training', at "),
+        (["--model", "theirs:Frozen"], 2, "factory-failed", "training it failed; RuntimeError"),
         (["--model", "theirs:number"], 2, "not-callable", "int"),
         (["--dataset", "theirs:number"], 2, "not-callable", "int"),
         (["--model", "theirs:text"], 2, "not-a-module", "str"),
@@ -284,6 +294,7 @@ def test_what_is_wrong_is_said_once_with_its_slug(here, call, options, status, s
         result.stderr.count("Error")
         - result.stderr.count("DivisionError")
         - (result.stderr.count("TypeError") + result.stderr.count("ValueError"))
+        - (result.stderr.count("KeyError") + result.stderr.count("RuntimeError"))
         == 1
     )
     assert f"[{slug}]" in result.stderr
@@ -325,6 +336,24 @@ def test_no_scores_bring_a_weight_back_or_prune_another_number(scores, kept, fra
     assert kept.sum() - left.sum() == round(fraction * kept.sum())
     gone, stays = scores[kept & ~left], scores[left]
     assert not gone.size or not stays.size or gone.max() <= stays.min()
+
+
+def test_scores_of_several_types_are_compared_as_numbers():
+    """Fractions in one layer are not cut to the whole numbers of another."""
+
+    class Mixed(Method):
+        scope = "network"
+
+        def scores(self, layer):
+            return np.array([0, 0]) if layer.name == "a" else np.array([0.25, 0.75])
+
+    layout = Layout.from_shapes({"a": (2,), "b": (2,)})
+    pruning = Pruning(method=Mixed(), layout=layout, schedule=FractionSchedule(0.75))
+    weights, kept = np.ones(4, np.float32), np.ones(4, bool)
+    left = pruning.next_mask(
+        final=weights, start=weights, kept=kept, iteration=1, streams=Streams(seed=0)
+    )
+    assert left.tolist() == [False, False, False, True]
 
 
 def test_changed_code_is_noticed(here, call):

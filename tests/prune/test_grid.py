@@ -77,9 +77,16 @@ def test_lists_of_lists_are_values():
         ("[grid]\n'train.lr' = 0.1", "bad-grid", "'train.lr' has no list of values"),
         ("[grid]\n'train.lr' = []", "bad-grid", "'train.lr' has no list of values"),
         ("[grid]\n'train.lr' = [0.1, 0.1]", "bad-grid", "two runs are called"),
+        ("[grid]\n'train.lr' = [0.1]\n[grid.train]\nlr = [0.2]", "bad-grid", "is there twice"),
+        ("'train.lr' = 0.1\n[train]\nlr = 0.2", "bad-setting", "'train.lr' is there twice"),
         ("[grid]\n'train.lrr' = [0.1]", "unknown-setting", "'train.lrr'"),
         ("[grid]\n'train.lr' = [0.1, -1]", "bad-value", "-1"),
         ("[grid]\n'random.replicate' = [0, 1]", "nothing-varies", "replicate 1"),
+        (
+            f"[grid.random]\nseed = {[*range(400)]}\nreplicate = {[*range(300)]}",
+            "bad-grid",
+            "120,0",
+        ),
     ],
 )
 def test_a_grid_that_makes_no_sense_is_found_before_anything_runs(toml, text, code, fact):

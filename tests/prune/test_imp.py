@@ -288,6 +288,18 @@ def test_what_another_machine_began_is_not_continued(tiny, part, name):
     assert "another" in caught.value.fact
 
 
+def test_provenance_that_is_none_is_not_continued_and_times_that_are_none_are_left_out(tiny):
+    """Anybody may have written them."""
+    partial = crash_after(tiny, 1)
+    for lacking in ([], None, "text", {}):
+        with pytest.raises(OutputExistsError) as caught:
+            go_on(tiny, replace(partial, provenance={**partial.provenance, "model": lacking}))
+        assert caught.value.code == "other-environment"
+    for clock in ({}, {"seconds": 5}, {"seconds": ["x", None, 1]}):
+        whole = go_on(tiny, replace(partial, clock=clock))
+        assert (whole.status, content(whole)) == ("complete", content(prune(tiny)))
+
+
 def test_a_network_that_cannot_be_traced_is_pruned_all_the_same(tiny, monkeypatch):
     class Odd(torch.nn.Module):
         def __init__(self) -> None:

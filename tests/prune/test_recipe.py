@@ -106,6 +106,8 @@ def test_unknown_python_names_too():
         ("rewind", "epoch", "prune.rewind"),
         ("epochs", 0, "train.epochs"),
         ("lr", float("inf"), "train.lr"),
+        ("lr", 10**400, "train.lr"),
+        ("weight_decay", -(10**400), "train.weight_decay"),
         ("batch_size", 0, "train.batch_size"),
         ("momentum", 1.0, "train.momentum"),
         ("weight_decay", -1e-9, "train.weight_decay"),
@@ -159,9 +161,11 @@ def test_bad_files(tmp_path):
     with pytest.raises(InputError) as caught:
         Recipe.from_toml(path)
     assert caught.value.code == "bad-recipe"
-    path.write_text("model = ")
-    with pytest.raises(InputError):
-        Recipe.from_toml(path)
+    for text in ("model = ", "[train]\nepochs = " + "1" * 5000, "levels = " + "[" * 5000):
+        path.write_text(text)
+        with pytest.raises(InputError) as caught:
+            Recipe.from_toml(path)
+        assert caught.value.code == "bad-recipe"
     with pytest.raises(InputError) as caught:
         Recipe.from_toml(tmp_path)
     assert caught.value.code == "unreadable"

@@ -413,6 +413,15 @@ def test_a_table_can_be_made_of_archives(a, both, folder, tmp_path):
         tabulate([a])
     with pytest.raises(InputError, match="provenance or series"):
         tabulate([replace(a, provenance={"kind": "retrain"})])
+    (whole, other) = stored[:2]
+    nowhere = [{k: v for k, v in whole.provenance["parents"][0].items() if k != "path"}]
+    with pytest.raises(InputError, match="provenance or series"):
+        tabulate(
+            [replace(whole, provenance={**whole.provenance, "parents": nowhere}), other],
+            group_by="source",
+        )
+    unsaid = replace(whole, status="failed", provenance={**whole.provenance, "failure": ["no"]})
+    assert tabulate([unsaid]).failures[0].code == "training-failed"
 
 
 def test_a_retrained_run_is_a_ticket(a, tmp_path):
@@ -433,6 +442,7 @@ def test_a_retrained_run_is_a_ticket(a, tmp_path):
         ({"datasets": "digit"}, "did you mean 'digits'"),
         ({"group_by": "seed"}, "grouping"),
         ({"seeds": [-1]}, "-1"),
+        ({"seeds": []}, "no seeds"),
     ],
 )
 def test_bad_arguments(a, options, fact):
@@ -440,6 +450,20 @@ def test_bad_arguments(a, options, fact):
         retrain(a, **{"datasets": "digits", "epochs": 0, **options})
     with pytest.raises(UsageError, match="no tickets"):
         retrain([], datasets="digits")
+
+
+@pytest.mark.parametrize(
+    "graph",
+    [
+        [{"name": "o", "op": "output", "inputs": ["a"]}, {"name": "a", "inputs": ["a"]}],
+        [{"name": "o", "op": "output", "inputs": 5}, {"op": "input", "units": 1, "map": 5}],
+        [{"name": [], "op": "output", "inputs": [[]]}, {"op": "input", "map": [8, 8]}],
+    ],
+)
+def test_a_graph_that_makes_no_sense_says_nothing(a, graph):
+    """Anybody may have written it: it neither crashes a command nor keeps it busy for ever."""
+    ticket = Ticket.of(bare(a, layout=Layout(a.layout.layers, a.layout.others, tuple(graph))), 1)
+    assert (ticket.classes, ticket.shape) == (None, None)
 
 
 def test_classes_are_read_from_the_graph_where_nothing_else_says_them(a, both, tmp_path):

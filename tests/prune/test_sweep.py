@@ -17,7 +17,7 @@ from maskstat.prune import Recipe, Silent, prune
 from maskstat.prune.grid import Grid
 from maskstat.prune.packing import PACK, packs
 from maskstat.prune.sweep import Job, run_pack
-from maskstat.prune.workers import run_sweep
+from maskstat.prune.workers import _Worker, run_sweep
 
 SURROUNDINGS = {"data_dir": None, "download": False, "device": "cpu"}
 BASE = Recipe(
@@ -208,6 +208,26 @@ def test_a_run_that_ends_every_process_is_lost_and_the_others_are_not(tmp_path, 
     assert digests(folder).items() <= alone.items()
 
 
+def test_what_a_process_was_given_that_never_began_is_taken_by_another(
+    alone, tmp_path, monkeypatch
+):
+    born = []
+
+    class Stillborn(_Worker):
+        def __init__(self, given):
+            super().__init__(given)
+            if not born:
+                self.process.kill()
+                self.process.join()
+            born.append(self)
+
+    monkeypatch.setattr("maskstat.prune.workers._Worker", Stillborn)
+    jobs = jobs_in(tmp_path, random__seed=[0, 1])
+    assert {outcome.status for outcome in run_all(jobs, workers=2)} == {"done"}
+    assert len(born) == 2
+    assert digests(tmp_path).items() <= alone.items()
+
+
 def test_an_error_that_nobody_foresaw_ends_one_run(tmp_path, monkeypatch, alone):
     from maskstat.prune import imp
 
@@ -225,6 +245,22 @@ def test_an_error_that_nobody_foresaw_ends_one_run(tmp_path, monkeypatch, alone)
     assert (outcomes[1].error.code, outcomes[1].error.exit_status) == ("run-crashed", 70)
     assert "no room" in outcomes[1].error.fact
     assert digests(tmp_path).items() <= alone.items()
+
+
+def test_a_network_that_cannot_be_trained_ends_its_own_runs(tmp_path, monkeypatch, alone):
+    (tmp_path / "nets.py").write_text(
+        "from torch.nn import Flatten, Linear, Sequential\n"
+        "def frozen(): return Sequential(Flatten(), Linear(64, 10)).requires_grad_(False)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    jobs = jobs_in(tmp_path / "runs", model=["lenet", "nets:frozen"], random__seed=[0])
+    jobs += jobs_in(tmp_path / "runs", random__seed=[1])
+    (tmp_path / "runs").mkdir()
+    given = {"overwrite": False, "surroundings": SURROUNDINGS}
+    outcomes = run_pack([jobs[1], jobs[0], jobs[2]], watch=lambda _: Silent(), **given)
+    assert [outcome.status for outcome in outcomes] == ["failed", "done", "done"]
+    assert outcomes[0].error.code == "factory-failed"
+    assert digests(tmp_path / "runs").items() <= alone.items()
 
 
 def test_a_full_disk_is_the_run_s_failure(tmp_path, monkeypatch):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import zipfile
-import zlib
 from collections.abc import Mapping
+from operator import index
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maskstat.bits import IntArray
-from maskstat.errors import InputError, NotFoundError, UsageError, printable
+from maskstat.errors import MaskstatError, NotFoundError, UsageError, printable
 from maskstat.prune.data.checks import checked, lie
 from maskstat.prune.data.dataset import Dataset, Images
 from maskstat.prune.imports import current_folder, imported, kind_of, their_errors
@@ -53,7 +53,7 @@ def from_npz(name: str, *, data_dir: str | os.PathLike[str] | None) -> Dataset:
             code="no-such-file",
             place=name,
             consequence=f"looked in {' and '.join(str(c.absolute().parent) for c in candidates)}",
-            hint=f"numpy.savez({path or name!r}, {', '.join(f'{n}=...' for n in _NAMES)})",
+            hint=f"numpy.savez({name!r}, {', '.join(f'{n}=...' for n in _NAMES)})",
         )
     place = str(path)
     if not zipfile.is_zipfile(path):
@@ -62,9 +62,9 @@ def from_npz(name: str, *, data_dir: str | os.PathLike[str] | None) -> Dataset:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             _demand(stored.files, place)
             arrays = {key: stored[key] for key in _NAMES}
-    except InputError:
+    except MaskstatError:
         raise
-    except (ValueError, OSError, EOFError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
+    except Exception as error:  # unpacking raises many kinds on damaged files
         raise lie(f"it cannot be read: {printable(str(error))}", place=place, hint=_HINT) from None
     return _dataset(path.name, arrays, place)
 
@@ -88,10 +88,13 @@ def from_factory(name: str) -> Dataset:
     if isinstance(made, Dataset):
         return checked(
             name=made.name,
-            train=(made.images, made.labels),
-            test=(made.test_images, made.test_labels),
+            train=(_array(made.images, f"{name}: images"), _array(made.labels, f"{name}: labels")),
+            test=(
+                _array(made.test_images, f"{name}: test_images"),
+                _array(made.test_labels, f"{name}: test_labels"),
+            ),
             places=(name, name),
-            classes=made.classes,
+            classes=_classes(made.classes, name),
             notes=made.notes,
             hint=_HINT,
         )
@@ -139,6 +142,17 @@ def _demand(names: list[Any], place: str) -> None:
                 place=place,
                 hint=_HINT,
             )
+
+
+def _classes(given: object, place: str) -> int:
+    """Take a number of classes, NumPy's integers included."""
+    try:
+        classes = index(given)  # type: ignore[arg-type]
+    except TypeError:
+        classes = 0
+    if classes < 1:
+        raise lie(f"its number of classes is {printable(repr(given))}", place=place, hint=_HINT)
+    return classes
 
 
 def _dataset(name: str, arrays: Mapping[str, object], place: str) -> Dataset:

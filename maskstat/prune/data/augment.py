@@ -9,8 +9,6 @@ from torch import Tensor
 
 __all__ = ["Augmentation"]
 
-"""Horizontal flip of every other image; crop from an image padded by an eighth on each side."""
-
 _DRAWS = 3
 """Numbers drawn for an image, used or not, so that flips don't depend on whether there are crops:
 flip, row and column of the crop."""

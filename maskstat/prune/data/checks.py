@@ -8,9 +8,9 @@ from maskstat.bits import IntArray
 from maskstat.errors import InputError
 from maskstat.prune.data.dataset import Dataset, Images
 
-__all__ = ["CLASSES_LIMIT", "checked", "lie"]
+__all__ = ["checked", "lie"]
 
-CLASSES_LIMIT = 1 << 20
+_CLASSES_LIMIT = 1 << 20
 """A label beyond it is no class."""
 
 _AGAIN = "delete the file and fetch it again with --download"
@@ -59,7 +59,7 @@ def checked(
         They differ in number, shape or type, there are none, a label is out of range, or a pixel
         is not finite.
     """
-    limit = classes or CLASSES_LIMIT
+    limit = classes or _CLASSES_LIMIT
     for (images, labels), place in zip((train, test), places, strict=True):
         if images.ndim != 4 or images.dtype not in (np.uint8, np.float32):
             raise lie(

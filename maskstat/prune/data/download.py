@@ -6,6 +6,7 @@ it does besides, comparing a checksum and renaming, takes a few lines.
 
 from __future__ import annotations
 
+import base64
 import fcntl
 import hashlib
 import http.client
@@ -16,12 +17,14 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TypeAlias
 
 import maskstat
-from maskstat.errors import StorageError
+from maskstat.errors import StorageError, printable
 from maskstat.prune.data.sources import Source
 
 __all__ = ["Progress", "download", "mirrors"]
@@ -35,6 +38,10 @@ _PAUSE = 1.0
 """Seconds before the second try; twice as many before each further one."""
 _TIMEOUT = 30.0
 """Seconds without a byte that count as a break."""
+_WINDOW = 30.0
+"""Seconds over which a host's pace is taken."""
+_SLOWEST = 4096
+"""Bytes a second; at a slower pace the next host is asked."""
 _LASTING = (socket.gaierror, ConnectionRefusedError, ssl.SSLCertVerificationError, ValueError)
 """What asking again does not help against."""
 _CHUNK = 1 << 18
@@ -65,6 +72,7 @@ def download(
     progress: Progress | None = None,
     pause: float = _PAUSE,
     timeout: float = _TIMEOUT,
+    window: float = _WINDOW,
 ) -> Path:
     """Download a file unless it is there.
 
@@ -83,6 +91,8 @@ def download(
         Seconds before the second try of a host; twice as many before each further one.
     timeout
         Seconds without a byte after which a host counts as silent.
+    window
+        Seconds over which a host's pace is taken; one that trickles is left for the next.
 
     Returns
     -------
@@ -97,17 +107,14 @@ def download(
     unfinished = folder / f"{source.file}.partial"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with unfinished.open("ab+") as partial:
-            fcntl.flock(partial, fcntl.LOCK_EX)  # another process may be at it, and be done now
-            if target.exists():
-                unfinished.unlink(missing_ok=True)
+        with _held(unfinished) as partial:
+            if target.exists():  # another process was at it
+                unfinished.unlink()
             else:
-                _fill(partial, source, urls, progress, pause, timeout)
+                _fill(partial, source, urls, progress, _Waits(pause, timeout, window))
                 os.fsync(partial.fileno())
                 unfinished.replace(target)
     except _HostsFailedError as failed:
-        if not unfinished.stat().st_size:
-            unfinished.unlink()
         raise StorageError(
             "; ".join(failed.reasons),
             code="download-failed",
@@ -125,6 +132,40 @@ def download(
             hint="--data-dir with a folder that has room and may be written to",
         ) from error
     return target
+
+
+@dataclass(frozen=True, slots=True)
+class _Waits:
+    """How long hosts are waited for, in seconds; see `download`."""
+
+    pause: float
+    timeout: float
+    window: float
+
+
+@contextmanager
+def _held(path: Path) -> Iterator[IO[bytes]]:
+    """Open a file that no other process has, after waiting for one that does."""
+    while True:
+        with path.open("ab+") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            if not _is_at(file, path):
+                continue
+            try:
+                yield file
+            except _HostsFailedError:
+                if not file.seek(0, os.SEEK_END):
+                    path.unlink()
+                raise
+            return
+
+
+def _is_at(file: IO[bytes], path: Path) -> bool:
+    """Tell whether a file still has its name: another process may have taken it away."""
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 class _HostsFailedError(Exception):
@@ -148,19 +189,18 @@ def _fill(
     source: Source,
     urls: Sequence[str],
     progress: Progress | None,
-    pause: float,
-    timeout: float,
+    waits: _Waits,
 ) -> None:
     """Ask one host after the other until the whole, right file is there."""
     reasons = []
-    for url in urls:
+    for url, login in map(_without_login, urls):
         reason = ""
         for attempt in range(_TRIES):
             if attempt:
-                time.sleep(pause * 2 ** (attempt - 1))
+                time.sleep(waits.pause * 2 ** (attempt - 1))
             there = partial.seek(0, os.SEEK_END)
             try:
-                length_known = _append(partial, url, there, progress, timeout)
+                length_known = _append(partial, url, login, there, progress, waits)
             except _BrokenError as error:
                 reason = str(error)
                 continue
@@ -181,7 +221,12 @@ def _fill(
 
 
 def _append(
-    partial: IO[bytes], url: str, there: int, progress: Progress | None, timeout: float
+    partial: IO[bytes],
+    url: str,
+    login: str,
+    there: int,
+    progress: Progress | None,
+    waits: _Waits,
 ) -> bool:
     """Take what is missing from one host; tell whether it said how much that is."""
     headers = {"User-Agent": f"maskstat/{maskstat.__version__}", "Accept-Encoding": "identity"}
@@ -189,15 +234,17 @@ def _append(
         headers["Range"] = f"bytes={there}-"
     try:
         request = urllib.request.Request(url, headers=headers)
+        if login:
+            request.add_unredirected_header("Authorization", login)
         # An opener of its own knows the proxies of now; urlopen's keeps those of its first use.
-        response = urllib.request.build_opener().open(request, timeout=timeout)
+        response = urllib.request.build_opener().open(request, timeout=waits.timeout)
     except urllib.error.HTTPError as error:
         with error:
             if error.code == 416:  # nothing after what is there: it is whole, or of another file
                 return True
             passing = error.code in (408, 425, 429) or error.code >= 500
             kind = _BrokenError if passing else _HopelessError
-            raise kind(f"HTTP {error.code} {error.reason}{_by_proxy(url)}") from None
+            raise kind(f"HTTP {error.code} {printable(error.reason)}{_by_proxy(url)}") from None
     except (OSError, http.client.HTTPException, ValueError) as error:
         cause = getattr(error, "reason", error)
         kind = _HopelessError if isinstance(cause, _LASTING) else _BrokenError
@@ -208,12 +255,28 @@ def _append(
         if there and not _continues(response, there):
             there = 0
             partial.truncate(0)
-        return _copy(response, partial, there, url, progress)
+        return _copy(response, partial, there, url, progress, waits.window)
+
+
+def _without_login(url: str) -> tuple[str, str]:
+    """Take name and password out of a URL, which may be shown then; return what is sent instead."""
+    try:
+        parts = urllib.parse.urlsplit(url)
+    except ValueError:
+        return url, ""
+    login, _, host = parts.netloc.rpartition("@")
+    if not login or parts.scheme not in ("http", "https"):
+        return url, ""
+    token = base64.b64encode(urllib.parse.unquote(login).encode()).decode()
+    return parts._replace(netloc=host).geturl(), f"Basic {token}"
 
 
 def _by_proxy(url: str) -> str:
     """Name the variable that sends a request to a proxy; its value may hold a password."""
-    scheme, host = urllib.parse.urlsplit(url)[:2]
+    try:
+        scheme, host = urllib.parse.urlsplit(url)[:2]
+    except ValueError:  # it is no URL, and nobody was asked
+        return ""
     if scheme not in urllib.request.getproxies() or urllib.request.proxy_bypass(host):
         return ""
     return f" (by the proxy of {scheme}_proxy)"
@@ -221,7 +284,7 @@ def _by_proxy(url: str) -> str:
 
 def _words(error: object) -> str:
     """Say what went wrong on the way."""
-    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return printable(getattr(error, "strerror", None) or str(error)) or type(error).__name__
 
 
 def _continues(response: http.client.HTTPResponse, there: int) -> bool:
@@ -243,6 +306,7 @@ def _copy(
     there: int,
     url: str,
     progress: Progress | None,
+    window: float,
 ) -> bool:
     """Write what comes, and tell how far it is; return whether it was known how far it goes."""
     total = _total(response, there)
@@ -250,6 +314,7 @@ def _copy(
         raise _HopelessError(f"it offers {total:,} bytes")
     told = progress or _quiet
     told(url, there, total)
+    began, before = time.monotonic(), there
     while chunk := _received(response):
         there += len(chunk)
         if there > _LARGEST:
@@ -257,6 +322,11 @@ def _copy(
             raise _HopelessError(f"it sends more than {_LARGEST:,} bytes")
         partial.write(chunk)
         told(url, there, total)
+        seconds = time.monotonic() - began
+        if seconds >= window and there != total:
+            if there - before < _SLOWEST * seconds:
+                raise _HopelessError(f"it sent {there - before:,} bytes in {seconds:.0f} seconds")
+            began, before = time.monotonic(), there
     partial.flush()
     if total is not None and there < total:
         raise _BrokenError(f"it broke off after {there:,} of {total:,} bytes")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from maskstat.errors import UsageError, closest
 from maskstat.prune.data.checks import checked, lie
 from maskstat.prune.data.dataset import Dataset
 from maskstat.prune.data.genuine import difference
@@ -60,22 +60,20 @@ def emnist(places: Places, variant: str = "balanced") -> Dataset:
 
     Its images are stored transposed, and its letters counted from 1.
 
+    Parameters
+    ----------
+    places
+        Where its files are looked for.
+    variant
+        One of `EMNIST_CLASSES`.
+
     Raises
     ------
-    UsageError
-        There is no such variant.
     NotFoundError
         A file is missing.
     InputError
         A file is not what it has to be.
     """
-    if variant not in EMNIST_CLASSES:
-        raise UsageError(
-            f"there is no variant '{variant}' of emnist",
-            code="unknown-dataset",
-            place="dataset",
-            consequence=closest(variant, EMNIST_CLASSES),
-        )
     names = _four(f"emnist-{variant}-train", f"emnist-{variant}-test")
     paths = [path for path in map(places.find, names) if path]
     archive = places.find(*_EMNIST_ARCHIVES)
@@ -117,11 +115,7 @@ def _read(dataset: str, names: tuple[str, ...], paths: list[Path]) -> _Read:
     arrays, notes = [], []
     for name, path in zip(names, paths, strict=True):
         n_dims, place = _dims(name), str(path)
-
-        def size(head: bytes, n_dims: int = n_dims, place: str = place) -> int:
-            return declared_size(head, n_dims=n_dims, place=place)
-
-        data = contents(path, size=size)
+        data = contents(path, size=partial(declared_size, n_dims=n_dims, place=place))
         arrays.append(array_of(data, n_dims=n_dims, place=place))
         notes.append(difference(dataset, path, data))
     a, b, c, d = arrays
@@ -133,11 +127,7 @@ def _read_archive(archive: Path, names: tuple[str, ...]) -> _Read:
     arrays = []
     for name in names:
         n_dims, place = _dims(name), f"{archive}::{name}"
-
-        def size(head: bytes, n_dims: int = n_dims, place: str = place) -> int:
-            return declared_size(head, n_dims=n_dims, place=place)
-
-        data = zip_member(archive, name, size=size)
+        data = zip_member(archive, name, size=partial(declared_size, n_dims=n_dims, place=place))
         if data is None:
             raise lie(f"{name} is not in it", place=str(archive))
         arrays.append(array_of(data, n_dims=n_dims, place=place))

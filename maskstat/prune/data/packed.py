@@ -7,13 +7,12 @@ import hashlib
 import io
 import tarfile
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from maskstat.errors import InputError, StorageError
+from maskstat.errors import MaskstatError, StorageError, printable
 from maskstat.prune.data.checks import lie
 
 __all__ = ["LARGEST", "contents", "md5_of", "tar_members", "unpacked", "zip_member"]
@@ -32,16 +31,16 @@ def _readable(place: str) -> Iterator[None]:
     """Turn what readers raise on damaged files into errors that say where."""
     try:
         yield
+    except (MaskstatError, MemoryError):
+        raise
     except EOFError:
         raise lie("it ends before its content does", place=place) from None
-    except (zlib.error, gzip.BadGzipFile, tarfile.TarError, zipfile.BadZipFile) as error:
-        raise lie(f"it is damaged: {error}", place=place) from None
     except NotImplementedError as error:
         raise lie(f"it is packed in a way that is not read: {error}", place=place) from None
-    except (InputError, StorageError):
-        raise
-    except OSError as error:
-        raise StorageError(error.strerror or str(error), code="unreadable", place=place) from error
+    except Exception as error:  # unpacking raises many kinds on damaged files
+        if isinstance(error, OSError) and error.strerror:
+            raise StorageError(error.strerror, code="unreadable", place=place) from error
+        raise lie(f"it is damaged: {printable(str(error))}", place=place) from None
 
 
 def md5_of(path: Path) -> str:

@@ -76,7 +76,7 @@ def unpickled(data: bytes, *, place: str) -> dict[Any, Any]:
             "read from one",
             place=place,
         ) from None
-    except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise lie(f"its pickle is damaged: {printable(str(error))}", place=place) from None
 
 
@@ -161,7 +161,7 @@ class _Machine:
         """Rebuild bytes as Python 3 pickles them for Python 2."""
         self._allowance -= len(text)
         if encoding != "latin1" or self._allowance < 0:
-            raise _RefusedError(f"text as {encoding}")
+            raise _RefusedError("text in another encoding than latin1, or too much of it")
         return text.encode("latin-1")
 
 
@@ -186,6 +186,8 @@ def _array(_: _Machine, data: bytes, dtype: object, shape: object, order: object
 
 def _dtype(_: _Machine, code: str | bytes, *__: object) -> np.dtype[Any]:
     text = code.decode("ascii") if isinstance(code, bytes) else code
+    if not isinstance(text, str):
+        raise TypeError("an array whose type has no name")
     if text not in _DTYPES:
         raise _RefusedError(f"an array of type {text}")
     return _DTYPES[text]
@@ -202,6 +204,8 @@ _CALLS: Mapping[str, Callable[..., Any]] = {
 
 def _reduce(machine: _Machine) -> None:
     function, arguments = machine.take(2)
+    if not isinstance(function, str):
+        raise TypeError("a call of what is no function")
     machine.stack.append(_CALLS[function](machine, *arguments))
 
 
@@ -217,15 +221,25 @@ def _build(machine: _Machine) -> None:
 
 
 def _dict(machine: _Machine) -> None:
-    items = machine.since_mark()
-    machine.stack.append(dict(zip(items[::2], items[1::2], strict=True)))
+    machine.stack.append(_pairs(machine.since_mark()))
 
 
 def _setitems(machine: _Machine, items: list[Any]) -> None:
     target = machine.stack[-1]
     if not isinstance(target, dict):
         raise TypeError("items for what is no dictionary")
-    target.update(zip(items[::2], items[1::2], strict=True))
+    target.update(_pairs(items))
+
+
+def _pairs(items: list[Any]) -> dict[Any, Any]:
+    """Make a dictionary of alternating keys and values.
+
+    Only names and numbers are keys: Python crashes when it hashes deeply nested tuples.
+    """
+    keys = items[::2]
+    if not all(isinstance(key, (str, bytes, int)) for key in keys):
+        raise _RefusedError("a key that is neither a name nor a number")
+    return dict(zip(keys, items[1::2], strict=True))
 
 
 def _appends(machine: _Machine, items: list[Any]) -> None:

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from maskstat.errors import NotFoundError
+from maskstat.errors import NotFoundError, StorageError
 from maskstat.prune.data.sources import SOURCES
 
 __all__ = ["Places", "default_data_dir"]
@@ -33,11 +33,26 @@ _LAYOUTS = {
 
 
 def default_data_dir() -> Path:
-    """Return ``MASKSTAT_DATA``, or ``maskstat/data`` in the user's cache folder."""
+    """Return ``MASKSTAT_DATA``, or ``maskstat/data`` in the user's cache folder.
+
+    Raises
+    ------
+    StorageError
+        There is neither: the user has no home.
+    """
     if named := os.environ.get("MASKSTAT_DATA"):
         return Path(named)
     cache = os.environ.get("XDG_CACHE_HOME")
-    return (Path(cache) if cache else Path.home() / ".cache") / "maskstat" / "data"
+    try:
+        return (Path(cache) if cache else Path.home() / ".cache") / "maskstat" / "data"
+    except RuntimeError:
+        raise StorageError(
+            "the user of this process has no home folder",
+            code="no-such-folder",
+            place="data folder",
+            consequence="it is not known where data sets are looked for",
+            hint="--data-dir DIR, or the variable MASKSTAT_DATA",
+        ) from None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -114,6 +114,7 @@ def load(
 def _complete(places: Places, progress: Progress | None) -> None:
     """Download the files of a data set that cannot be found."""
     for source in SOURCES[places.name]:
-        if places.find(source.file.removesuffix(".gz"), source.file) is None:
+        bare = source.file.removesuffix(".gz")
+        if places.find(source.file if bare.endswith(".tar") else bare) is None:
             urls = mirrors(places.name, source)
             download(source, places.home, urls=urls, progress=progress)

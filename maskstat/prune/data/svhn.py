@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maskstat.bits import IntArray
-from maskstat.errors import printable
+from maskstat.errors import MaskstatError, printable
 from maskstat.prune.data.checks import checked, lie
 from maskstat.prune.data.dataset import Dataset
 from maskstat.prune.data.genuine import difference
@@ -19,6 +19,7 @@ __all__ = ["svhn"]
 _FILES = ("train_32x32.mat", "test_32x32.mat")
 _LARGEST = 1 << 20
 """Images; the larger file has 73,257."""
+_NUMBERS = ("uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64", "double")
 
 
 def svhn(places: Places) -> Dataset:
@@ -57,19 +58,19 @@ def _part(path: Path) -> tuple[NDArray[np.uint8], IntArray]:
         stored = loadmat(path, variable_names=("X", "y"), appendmat=False)
         images, labels = stored["X"], stored["y"]
         shapes = images.shape, labels.shape
+    except MaskstatError:
+        raise
     except Exception as error:  # scipy raises many kinds on damaged files
-        if hasattr(error, "code"):
-            raise
         raise lie(
             f"it is no MATLAB file that can be read: {printable(str(error) or repr(error))}",
             place=place,
         ) from None
     if shapes != (declared["X"][0], declared["y"][0]) or images.dtype != np.uint8:
         raise lie("its content is not what its headers say", place=place)
+    known = np.isin(labels, range(1, 11))
+    if not known.all():
+        raise lie(f"there is a label {labels[~known][0]}, and classes are 1 to 10", place=place)
     classes = labels.reshape(-1).astype(np.int64)
-    if classes.min() < 1 or classes.max() > 10:
-        wrong = int(classes.min() if classes.min() < 1 else classes.max())
-        raise lie(f"there is a label {wrong}, and classes are 1 to 10", place=place)
     return np.ascontiguousarray(images.transpose(3, 2, 0, 1)), classes % 10
 
 
@@ -85,5 +86,7 @@ def _check(declared: dict[str, tuple[tuple[int, ...], str]], place: str) -> None
         raise lie(
             f"its X is {declared['X'][1]} {declared['X'][0]}, not uint8 (32, 32, 3, n)", place=place
         )
+    if declared["y"][1] not in _NUMBERS:
+        raise lie(f"its y is {declared['y'][1]}, not numbers", place=place)
     if declared["y"][0] != (n, 1):
         raise lie(f"there are {n:,} images and labels {declared['y'][0]}", place=place)

@@ -27,6 +27,7 @@ from maskstat.prune.engines.engine import (
     non_finite,
     without_pruned,
 )
+from maskstat.prune.imports import their_errors
 from maskstat.prune.models.dropout import seed_dropout
 from maskstat.prune.network import Network
 
@@ -150,8 +151,9 @@ class LoopEngine:
 
     def _step(self, descent: Descent, x: Tensor, y: Tensor) -> Tensor:
         """Take a step; return the batch's summed loss before it."""
-        loss = cross_entropy(self._network.module(x), y)
-        descent.step(loss)
+        with their_errors("model", "training it failed"):
+            loss = cross_entropy(self._network.module(x), y)
+            descent.step(loss)
         return loss.detach() * len(y)
 
     @torch.no_grad()
