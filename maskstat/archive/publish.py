@@ -17,10 +17,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from hashlib import sha256
+from pathlib import Path
 
 from maskstat.errors import OutputExistsError, StorageError
 
-__all__ = ["Temporary", "publication"]
+__all__ = ["Temporary", "made_folder", "publication", "storage_error"]
 
 _PATIENCE = 10.0
 """Seconds to wait for the folder's lock; who holds it for longer is no writer of ours."""
@@ -98,7 +99,7 @@ def publication(
     except StorageError:
         raise
     except (OSError, ValueError) as error:
-        raise _storage_error(error, place) from error
+        raise storage_error(error, place) from error
     try:
         yield temporary
         if mode is not None:
@@ -119,7 +120,7 @@ def publication(
     except FileExistsError as error:
         raise _exists(place) from error
     except OSError as error:
-        raise _storage_error(error, place) from error
+        raise storage_error(error, place) from error
     finally:
         with suppress(OSError):
             os.unlink(temporary.path)
@@ -248,7 +249,31 @@ def _changed(place: str) -> OutputExistsError:
     )
 
 
-def _storage_error(error: OSError | ValueError, place: str) -> StorageError:
+def made_folder(path: Path) -> Path:
+    """Make a folder for many outputs, and those above it.
+
+    Raises
+    ------
+    StorageError
+        The file system does not allow it, or something else has the name.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        there = path if path.exists() else next(p for p in path.parents if p.exists())
+        raise StorageError(
+            "it is no folder",
+            code="not-a-folder",
+            place=str(there),
+            consequence="many files would be written into it; it was left as it is",
+            hint="-o NAME/",
+        ) from None
+    except (OSError, ValueError) as error:
+        raise storage_error(error, str(path)) from error
+    return path
+
+
+def storage_error(error: OSError | ValueError, place: str) -> StorageError:
     """Say in our words why the file system refused."""
     if isinstance(error, OSError):
         reason = error.strerror or str(error)

@@ -6,7 +6,7 @@ import click
 
 from maskstat.cli.names import complete_formats_written
 from maskstat.cli.options import foreign_options, overwrite_option, quiet_option
-from maskstat.cli.report import note
+from maskstat.cli.report import counted, note
 from maskstat.convert import convert
 from maskstat.convert.out.write import WRITABLE
 from maskstat.convert.registry import FORMATS
@@ -29,7 +29,13 @@ class _Command(click.Command):
 
 @click.command("convert", cls=_Command)
 @click.argument("source", metavar="SRC")
-@click.option("-o", "--output", required=True, metavar="PATH", help="The file to write.")
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    metavar="PATH",
+    help="The file to write; a folder for a checkpoint in shards.",
+)
 @click.option(
     "--to",
     metavar="FORMAT",
@@ -38,7 +44,7 @@ class _Command(click.Command):
 )
 @click.option(
     "--checkpoint",
-    metavar="FILE",
+    metavar="FILE|DIR",
     help="Weights to put the mask on, where FORMAT has weights.  [default: the run's own]",
 )
 @foreign_options
@@ -87,6 +93,6 @@ def command(
     for line in written.notes:
         note(line)
     note(
-        f"{output}: {written.format}, {written.n_layers} layers, {written.n_kept:,} of "
+        f"{output}: {written.format}, {counted(written.n_layers, 'layer')}, {written.n_kept:,} of "
         f"{written.n_weights:,} weights kept"
     )

@@ -22,8 +22,8 @@ def convert(
     *,
     format: str | None = None,  # noqa: A002
     to: str | None = None,
-    include: Sequence[str] = (),
-    exclude: Sequence[str] = (),
+    include: str | Sequence[str] = (),
+    exclude: str | Sequence[str] = (),
     checkpoint: str | PathLike[str] | None = None,
     overwrite: bool = False,
 ) -> Written:
@@ -34,7 +34,8 @@ def convert(
     source
         A path or an address: an archive, a foreign file or a folder, told apart by content.
     output
-        The file to write; it appears whole or not at all.
+        The file to write, or the folder where zeros are put into a sharded checkpoint; it appears
+        whole or not at all.
     format
         The source's format, where its content does not tell: ``zeros`` takes the exact zeros of a
         dense checkpoint for pruned.
@@ -134,8 +135,8 @@ class _Callable(ModuleType):
         *,
         format: str | None = None,  # noqa: A002
         to: str | None = None,
-        include: Sequence[str] = (),
-        exclude: Sequence[str] = (),
+        include: str | Sequence[str] = (),
+        exclude: str | Sequence[str] = (),
         checkpoint: str | PathLike[str] | None = None,
         overwrite: bool = False,
     ) -> Written:

@@ -8,7 +8,10 @@ from typing import NamedTuple
 
 __all__ = ["Address"]
 
-_ADDRESS = re.compile(r"(?P<path>.+?)(?:::(?P<run>[^:@]+))?(?:@(?P<iteration>\d+))?", re.DOTALL)
+_ADDRESS = re.compile(
+    r"(?P<path>.+?)(?:::(?P<run>[^:@]+))?(?:@(?P<iteration>\d{1,18}))?", re.DOTALL
+)
+_ITERATION = re.compile(r"\d{1,18}")
 
 
 class Address(NamedTuple):
@@ -51,6 +54,6 @@ class Address(NamedTuple):
         if os.path.exists(text):
             return cls(text)
         path, at, iteration = text.rpartition("@")
-        if at and iteration.isdecimal() and os.path.exists(path):
+        if at and _ITERATION.fullmatch(iteration) and os.path.exists(path):
             return cls(path, None, int(iteration))
         return cls.parse(text)

@@ -97,8 +97,16 @@ def _tree(source: Source, path: str, place: str) -> HdfTree:
         for entry in answer["datasets"]
     }
     _check_spans(spans, source.size)
-    texts = {name: text.rstrip("\0") for name, text in answer["texts"].items()}
+    texts = {_text(name): _text(text).rstrip("\0") for name, text in answer["texts"].items()}
     return HdfTree(found, texts, tuple(answer["unread"]))
+
+
+def _text(found: str) -> str:
+    """Return text whose bytes came as one letter each: UTF-8, or else that very text."""
+    try:
+        return found.encode("latin-1").decode("utf-8")
+    except UnicodeDecodeError:
+        return found
 
 
 def _ask(source: Source, path: str, place: str) -> dict[str, Any]:

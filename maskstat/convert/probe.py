@@ -24,7 +24,7 @@ from maskstat.archive.source import (
 from maskstat.convert.tensors import StoredTensor
 from maskstat.errors import InputError
 
-__all__ = ["Kind", "Probe"]
+__all__ = ["INDEX", "Kind", "Probe"]
 
 Kind: TypeAlias = Literal[
     "hdf5", "npy", "npz", "zip", "torch-zip", "torch-legacy", "pickle",
@@ -51,7 +51,9 @@ _WHAT: Mapping[Kind, str] = {
 
 _TORCH_LEGACY = b"\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19"
 """The magic number 0x1950a86a20f9469cfc6c as pickle writes it."""
-_INDEX = "model.safetensors.index.json"
+INDEX = "model.safetensors.index.json"
+"""What a sharded checkpoint's index is called."""
+
 _FILES = 200_000
 _DEPTH = 12
 
@@ -265,7 +267,7 @@ def _is_sharded(folder: str) -> bool:
         names = os.listdir(folder)
     except OSError as error:
         raise reading_error(error, folder) from error
-    return _INDEX in names or sum(name.endswith(".safetensors") for name in names) == 1
+    return INDEX in names or sum(name.endswith(".safetensors") for name in names) == 1
 
 
 def _walk(folder: str, place: str) -> tuple[list[str], list[str]]:

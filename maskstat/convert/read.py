@@ -28,8 +28,8 @@ def read(
     source: str | os.PathLike[str],
     *,
     format: str | None = None,  # noqa: A002
-    include: Sequence[str] = (),
-    exclude: Sequence[str] = (),
+    include: str | Sequence[str] = (),
+    exclude: str | Sequence[str] = (),
 ) -> Run:
     """Read one run.
 
@@ -42,7 +42,7 @@ def read(
     format
         The name of a foreign format; told by the content if left out.
     include, exclude
-        Globs over the names of the tensors to read of a foreign file.
+        Glob over the names of the tensors to read of a foreign file, or several.
 
     Returns
     -------
@@ -86,11 +86,11 @@ def read(
 
 
 def read_all(
-    sources: Sequence[str | os.PathLike[str]],
+    sources: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
     *,
     format: str | None = None,  # noqa: A002
-    include: Sequence[str] = (),
-    exclude: Sequence[str] = (),
+    include: str | Sequence[str] = (),
+    exclude: str | Sequence[str] = (),
     tell: Callable[[str], None] | None = None,
 ) -> list[tuple[Run, int | None]]:
     """Read every run of every source, in order, with the iteration that its address names.
@@ -98,7 +98,7 @@ def read_all(
     Parameters
     ----------
     sources
-        Paths or addresses.
+        A path or address, or several.
     format, include, exclude
         As `read` takes them; for all foreign files among the sources.
     tell
@@ -113,7 +113,8 @@ def read_all(
     NotFoundError, ArchiveError, UsageError
         As `read` does.
     """
-    reader = _Reader(format, tuple(include), tuple(exclude))
+    sources = [sources] if isinstance(sources, str | os.PathLike) else sources
+    reader = _Reader(format, _globs(include), _globs(exclude))
     found: list[tuple[Run, int | None]] = []
     for source in sources:
         address = Address.find(os.fspath(source))
@@ -125,6 +126,10 @@ def read_all(
                     tell(note)
             found.append((run, address.iteration))
     return found
+
+
+def _globs(given: str | Sequence[str]) -> tuple[str, ...]:
+    return (given,) if isinstance(given, str) else tuple(given)
 
 
 def notes_of(run: Run) -> tuple[str, ...]:

@@ -251,11 +251,16 @@ def detect(probe: Probe, formats: Sequence[Format] = FORMATS) -> Format:
             place=probe.place,
             consequence=f"it is neither a maskstat archive nor any of: {names}",
         )
-    dense = probe.kind in find_format("zeros").kinds and probe.kind != "folder"
+    if probe.kind == "folder" and any(name.endswith((".h5", ".hdf5")) for name in probe.files):
+        hint = f"its archives, {probe.place.rstrip('/')}/*.h5"
+    elif probe.kind != "folder" and probe.kind in find_format("zeros").kinds:
+        hint = "--from zeros, if exact zeros are the pruned weights"
+    else:
+        hint = "--from FORMAT"
     raise InputError(
         f"it is {probe.what} without masks that are known",
         code="no-masks",
         place=probe.place,
         consequence=f"it is none of: {names}",
-        hint="--from zeros, if exact zeros are the pruned weights" if dense else "--from FORMAT",
+        hint=hint,
     )

@@ -14,6 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from maskstat.archive.source import FileSource, Source
+from maskstat.convert.probe import INDEX
 from maskstat.convert.refusals import damaged, unsafe
 from maskstat.convert.tensors import ENCODINGS, Encoding, StoredTensor, read_pieces
 from maskstat.convert.zip_file import check_name
@@ -27,12 +28,10 @@ from maskstat.errors import (
 if TYPE_CHECKING:
     from maskstat.convert.probe import Probe
 
-__all__ = ["HEADER_BYTES", "INDEX", "metadata", "tensors"]
+__all__ = ["index_name", "shard_names", "tensors"]
 
-HEADER_BYTES: Final = 1 << 25
+_HEADER_BYTES: Final = 1 << 25
 """The longest header that is read; the format allows 100 MB, which no model has."""
-INDEX: Final = "model.safetensors.index.json"
-
 _TOKENS = 1_200_000
 """Brackets, commas and colons of 100,000 tensors."""
 _NAME = 4_096
@@ -57,11 +56,24 @@ def tensors(probe: Probe) -> Mapping[str, StoredTensor]:
     return _of_file(probe.source, probe.place)
 
 
-def metadata(source: Source, place: str) -> dict[str, str]:
-    """Return the texts that a file's writer left beside the tensors."""
-    header, _ = _header(source, place)
-    found = header.get("__metadata__", {})
-    return dict(found) if isinstance(found, dict) else {}
+def index_name(probe: Probe) -> str:
+    """Return the file that says which shard each tensor is in; none if a folder has one shard."""
+    if probe.source is not None:
+        return probe.name
+    return INDEX if INDEX in os.listdir(probe.path) else ""
+
+
+def shard_names(probe: Probe) -> list[str]:
+    """Return the files of a sharded checkpoint, as paths inside its folder.
+
+    Raises
+    ------
+    UnsafeArchiveError, CorruptArchiveError
+        As `tensors` does.
+    """
+    if not index_name(probe):
+        return [name for name in os.listdir(probe.path) if name.endswith(".safetensors")]
+    return list(dict.fromkeys(_weight_map(probe).values()))
 
 
 def _of_file(source: Source, place: str) -> dict[str, StoredTensor]:
@@ -89,7 +101,7 @@ def _header(source: Source, place: str) -> tuple[dict[str, Any], int]:
     if source.size < 8:
         raise _damaged("it ends in its header", place)
     length = int.from_bytes(source.read(0, 8), "little")
-    if length > HEADER_BYTES:
+    if length > _HEADER_BYTES:
         raise unsafe(f"its header claims {length:,} bytes", "unsafe-header", place)
     if 8 + length > source.size:
         raise _damaged(f"its header of {length:,} bytes is longer than the file", place)
@@ -169,13 +181,12 @@ def _check_spans(spans: list[tuple[int, int, str]], size: int, place: str) -> No
 
 def _of_folder(probe: Probe) -> dict[str, StoredTensor]:
     """Return the tensors of a checkpoint's folder, file by file."""
-    if probe.source is None and INDEX not in os.listdir(probe.path):
-        (only,) = (name for name in os.listdir(probe.path) if name.endswith(".safetensors"))
+    if not index_name(probe):
+        (only,) = shard_names(probe)
         path = os.path.join(probe.path, only)
         return _of_file(FileSource(path), path)
-    place = probe.place if probe.source else os.path.join(probe.path, INDEX)
-    index = probe.source or FileSource(place)
-    weights = _weight_map(index, place)
+    place = _index_place(probe)
+    weights = _weight_map(probe)
     found: dict[str, StoredTensor] = {}
     for shard in dict.fromkeys(weights.values()):
         path = os.path.join(probe.folder, shard)
@@ -196,9 +207,15 @@ def _of_folder(probe: Probe) -> dict[str, StoredTensor]:
     return {name: found[name] for name in weights}
 
 
-def _weight_map(index: Source, place: str) -> dict[str, str]:
+def _index_place(probe: Probe) -> str:
+    return probe.place if probe.source else os.path.join(probe.path, INDEX)
+
+
+def _weight_map(probe: Probe) -> dict[str, str]:
     """Read which file each tensor is in, all of them in this folder."""
-    if index.size > HEADER_BYTES:
+    place = _index_place(probe)
+    index = probe.source or FileSource(place)
+    if index.size > _HEADER_BYTES:
         raise unsafe(f"it has {index.size:,} bytes", "unsafe-header", place)
     found = _json(index, 0, index.size, place).get("weight_map")
     if not isinstance(found, dict) or not all(isinstance(shard, str) for shard in found.values()):

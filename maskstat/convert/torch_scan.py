@@ -15,9 +15,9 @@ from typing import IO, NamedTuple, cast
 from maskstat.convert.zip_file import check_directory
 from maskstat.errors import InputError, printable
 
-__all__ = ["LEGACY_MAGIC", "damaged", "scan"]
+__all__ = ["damaged", "scan"]
 
-LEGACY_MAGIC = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."
+_LEGACY_MAGIC = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."
 """What files begin with that torch wrote before 1.6: a pickle of one number."""
 
 _ZIP_MAGIC = b"PK\x03\x04"
@@ -67,12 +67,12 @@ def scan(file: IO[bytes], *, size: int, place: str) -> bool:
     InputError
         It is no torch file, it is damaged, it holds code, or it claims more than it has.
     """
-    head = file.read(len(LEGACY_MAGIC))
+    head = file.read(len(_LEGACY_MAGIC))
     file.seek(0)
     if head.startswith(_ZIP_MAGIC):
         _scan_zip(file, size, place)
         return True
-    if head != LEGACY_MAGIC:
+    if head != _LEGACY_MAGIC:
         plain = head[:1] == b"\x80" and b"\x02" <= head[1:2] <= b"\x05"
         raise InputError(
             "it is a plain pickle" if plain else "torch.save did not write it",

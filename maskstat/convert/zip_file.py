@@ -44,7 +44,7 @@ def entries(probe: Probe) -> Sequence[zipfile.ZipInfo]:
     """
     with probe.stream() as stream:
         check_directory(stream, probe.place)
-    with reading(probe.place):
+    with _reading(probe.place):
         file = _opened(probe)
     found, end = file.infolist(), file.start_dir
     if len(found) > _ENTRIES:
@@ -109,7 +109,7 @@ def open_entry(probe: Probe, entry: zipfile.ZipInfo) -> Iterator[BinaryIO]:
     CorruptArchiveError
         What is there is not what was declared.
     """
-    with reading(probe.place), _opened(probe).open(entry) as stream:
+    with _reading(probe.place), _opened(probe).open(entry) as stream:
         yield cast(BinaryIO, stream)
 
 
@@ -118,7 +118,7 @@ def _opened(probe: Probe) -> zipfile.ZipFile:
 
 
 @contextmanager
-def reading(place: str) -> Iterator[None]:
+def _reading(place: str) -> Iterator[None]:
     """Turn what goes wrong in reading a zip file into an error of ours."""
     try:
         yield

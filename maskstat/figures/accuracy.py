@@ -10,8 +10,9 @@ import numpy as np
 from matplotlib.artist import Artist
 from numpy.typing import NDArray
 
-from maskstat.figures.lines import Scale, draw_band, handle, handles, look, share_axis
+from maskstat.figures.lines import Scale, draw_band, handle, handles, looks, share_axis
 from maskstat.figures.names import among, replicates
+from maskstat.figures.places import methods_of
 from maskstat.figures.rows import drawable_rows, value
 from maskstat.figures.stack import stacked
 from maskstat.figures.style import COLOURS, Axes, Figure, styled
@@ -91,7 +92,7 @@ def accuracy_over_sparsity(
     """
     rows = drawable_rows(table, _COLUMNS, source="accuracy")
     groups = _grouped(rows)
-    looks = {name: look(i, len(groups)) for i, name in enumerate(groups)}
+    styles = looks(list(groups), methods_of(table.inputs))
     scales = _scales([*rows, *(each or ())], x, scale)
     skip_dense = scales["x"] == "logit"
     dense = _dense(groups) if skip_dense else None
@@ -101,11 +102,11 @@ def accuracy_over_sparsity(
         title=f"Test accuracy{among(table.inputs, without=table.parameters.get('group_by'))}",
         x_label=_X_LABELS[x] + ("" if single else f"\n{_explained(rows)}"),
         y_labels=["accuracy on the test set, %"],
-        legend=_legend(looks, dense=dense is not None, each=each is not None),
+        legend=_legend(styles, dense=dense is not None, each=each is not None),
     )
     drawn = [
-        *_draw(axes, groups, looks, x=x, skip_dense=skip_dense),
-        *(_draw_runs(axes, table, each, looks, x=x, skip_dense=skip_dense) if each else ()),
+        *_draw(axes, groups, styles, x=x, skip_dense=skip_dense),
+        *(_draw_runs(axes, table, each, styles, x=x, skip_dense=skip_dense) if each else ()),
     ]
     if dense is not None:
         axes.axhline(dense, zorder=1, **_DENSE)
@@ -149,8 +150,8 @@ def _explained(rows: Rows) -> str:
     return "\n".join(wrap(text, 48))
 
 
-def _legend(looks: Mapping[str, dict[str, Any]], *, dense: bool, each: bool) -> dict[str, Artist]:
-    entries = handles(looks, width=44)
+def _legend(styles: Mapping[str, dict[str, Any]], *, dense: bool, each: bool) -> dict[str, Artist]:
+    entries = handles(styles, width=44)
     if dense:
         entries["not pruned"] = handle(_DENSE)
     if each:
@@ -161,7 +162,7 @@ def _legend(looks: Mapping[str, dict[str, Any]], *, dense: bool, each: bool) -> 
 def _draw(
     axes: Axes,
     groups: Mapping[str, Rows],
-    looks: Mapping[str, dict[str, Any]],
+    styles: Mapping[str, dict[str, Any]],
     *,
     x: Abscissa,
     skip_dense: bool,
@@ -175,7 +176,7 @@ def _draw(
             np.array([value(row, column) for row in shown])
             for column in ("accuracy", "low", "high")
         )
-        draw_band(axes, places, mean, low, high, looks[name])
+        draw_band(axes, places, mean, low, high, styles[name])
         drawn.append((places, np.concatenate([mean, low, high])))
     return drawn
 
@@ -184,7 +185,7 @@ def _draw_runs(
     axes: Axes,
     table: Table,
     each: Table,
-    looks: Mapping[str, dict[str, Any]],
+    styles: Mapping[str, dict[str, Any]],
     *,
     x: Abscissa,
     skip_dense: bool,
@@ -193,7 +194,7 @@ def _draw_runs(
     drawn = []
     group_of = dict(zip(each.parameters["groups"], table.parameters["groups"], strict=True))
     for name, rows in _grouped(each.rows()).items():
-        style = {**looks[group_of[name]], **_RUN}
+        style = {**styles[group_of[name]], **_RUN}
         shown = [row for row in rows if row["sparsity"] > 0 or not skip_dense]
         places, mean = (
             np.array([row[column] for row in shown], np.float64) for column in (x, "accuracy")

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from maskstat.errors import InputError
 from maskstat.figures.contrast import contrast_title, in_groups
 from maskstat.figures.labels import clip, count
-from maskstat.figures.lines import draw_band, handle, handles, look
+from maskstat.figures.lines import draw_band, handle, handles, looks
 from maskstat.figures.names import among, replicates, task_name
+from maskstat.figures.places import methods_of
 from maskstat.figures.rows import drawable_rows, value
 from maskstat.figures.stack import stacked
 from maskstat.figures.style import COLOURS, Axes, Figure, new_figure, styled
@@ -66,14 +67,14 @@ def agreement_over_iterations(table: Table) -> Figure:
     """
     rows = drawable_rows(table, _COLUMNS, source="contrast_predictions")
     groups = in_groups(rows)
-    looks = {name: look(i, len(groups)) for i, name in enumerate(groups)}
+    styles = looks(list(groups), methods_of(table.inputs))
     band = "mean ± ½ sd" if any(row["low"] is not None for row in rows) else "mean"
     figure, (axes,) = stacked(
         [""],
         title=contrast_title(table, rows),
         x_label=f"pruning iteration\n{band} over {_pairs(rows)}",
         y_labels=[f"same prediction, % of {count(rows[0]['examples'], 'example')}"],
-        legend=_legend(looks),
+        legend=_legend(styles),
         width=3.4 if len(groups) <= _FEW else 5.0,
         height=2.1 if len(groups) <= _FEW else 2.6,
     )
@@ -83,8 +84,8 @@ def agreement_over_iterations(table: Table) -> Figure:
             np.array([100 * value(row, column) for row in group])
             for column in ("agreement", "low", "high", "expected_agreement")
         )
-        draw_band(axes, iterations, mean, low, high, looks[name])
-        axes.plot(iterations, chance, zorder=1.5, **{**looks[name], **_CHANCE})
+        draw_band(axes, iterations, mean, low, high, styles[name])
+        axes.plot(iterations, chance, zorder=1.5, **{**styles[name], **_CHANCE})
         if len(iterations) == 1:
             axes.lines[-1].set_marker("_")
     axes.set_ylim(-2, 102)
@@ -144,8 +145,8 @@ def _pairs(rows: Rows) -> str:
     return f"{replicates([row['pairs'] for row in rows], 'pair')} of the same seed"
 
 
-def _legend(looks: Mapping[str, dict[str, Any]]) -> dict[str, Artist]:
-    entries = handles(looks, width=60)
+def _legend(styles: Mapping[str, dict[str, Any]]) -> dict[str, Artist]:
+    entries = handles(styles, width=60)
     entries["dotted: by chance"] = handle({**_CHANCE, "color": COLOURS["grey"]})
     return entries
 

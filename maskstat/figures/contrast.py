@@ -11,9 +11,10 @@ from matplotlib.artist import Artist
 from maskstat.errors import InputError
 from maskstat.figures.iteration_ticks import mark_iterations
 from maskstat.figures.labels import clip, count
-from maskstat.figures.lines import draw_band, handle, handles, look
+from maskstat.figures.lines import draw_band, handle, handles, looks
 from maskstat.figures.names import among, replicates, task_name
 from maskstat.figures.panels import panel_grid
+from maskstat.figures.places import methods_of
 from maskstat.figures.rows import by_layer, drawable_rows, value
 from maskstat.figures.style import COLOURS, Axes, Figure, styled
 from maskstat.table import Table
@@ -73,7 +74,7 @@ def contrast_over_iterations(table: Table) -> Figure:
     rows = drawable_rows(table, _COLUMNS, source="contrast")
     layers = by_layer(rows)
     groups = in_groups(rows)
-    looks = {name: look(i, len(groups)) for i, name in enumerate(groups)}
+    styles = looks(list(groups), methods_of(table.inputs))
     pairs = replicates([row["pairs"] for row in rows], "pair")
     band = "mean ± ½ sd" if any(row["low"] is not None for row in rows) else "mean"
     figure, axes = panel_grid(
@@ -82,11 +83,11 @@ def contrast_over_iterations(table: Table) -> Figure:
         x_label=f"pruning iteration; under it: weights kept in the layer, %\n{band} over {pairs} "
         "of the same seed",
         y_label="Jaccard distance",
-        legend=_legend(looks),
+        legend=_legend(styles),
         tick_lines=2,
     )
     for one, group in zip(axes, layers.values(), strict=True):
-        _draw_layer(one, group, looks)
+        _draw_layer(one, group, styles)
     axes[0].set_ylim(-0.02, 1.02)
     return figure
 
@@ -148,14 +149,14 @@ def in_groups(rows: Rows) -> dict[str, list[dict[str, Any]]]:
     return groups
 
 
-def _legend(looks: Mapping[str, dict[str, Any]]) -> dict[str, Artist]:
-    entries = handles(looks, width=60)
+def _legend(styles: Mapping[str, dict[str, Any]]) -> dict[str, Artist]:
+    entries = handles(styles, width=60)
     chance = {**_CHANCE, "color": COLOURS["grey"]}
     entries["dotted: by chance at the same layer sizes"] = handle(chance)
     return entries
 
 
-def _draw_layer(axes: Axes, rows: Rows, looks: Mapping[str, dict[str, Any]]) -> None:
+def _draw_layer(axes: Axes, rows: Rows, styles: Mapping[str, dict[str, Any]]) -> None:
     """Draw one panel."""
     shares: dict[int, list[float]] = {}
     for name, group in in_groups(rows).items():
@@ -164,8 +165,8 @@ def _draw_layer(axes: Axes, rows: Rows, looks: Mapping[str, dict[str, Any]]) -> 
             np.array([value(row, column) for row in group])
             for column in ("jaccard_distance", "low", "high", "expected_distance")
         )
-        draw_band(axes, iterations, mean, low, high, looks[name])
-        axes.plot(iterations, chance, zorder=1.5, **{**looks[name], **_CHANCE})
+        draw_band(axes, iterations, mean, low, high, styles[name])
+        axes.plot(iterations, chance, zorder=1.5, **{**styles[name], **_CHANCE})
         if len(iterations) == 1:
             axes.lines[-1].set_marker("_")  # there is no line to be seen
         for row in group:

@@ -10,7 +10,7 @@ from matplotlib.artist import Artist
 from matplotlib.lines import Line2D
 
 from maskstat.figures.labels import percent
-from maskstat.figures.lines import handle, look
+from maskstat.figures.lines import handle, looks
 from maskstat.figures.names import replicates
 from maskstat.figures.rows import drawable_rows, value
 from maskstat.figures.stack import stacked
@@ -65,13 +65,13 @@ def overlap_by_divergence(table: Table) -> Figure:
     """
     rows = drawable_rows(table, _COLUMNS, source="divergence")
     iterations = sorted({row["iteration"] for row in rows})
-    looks = {t: look(i, len(iterations)) for i, t in enumerate(iterations)}
+    styles = dict(zip(iterations, looks([str(t) for t in iterations]).values(), strict=True))
     lines: dict[int, Rows] = {
         t: sorted((r for r in rows if r["iteration"] == t), key=lambda r: r["diverge_at"])
         for t in iterations
     }
     legend: dict[str, Artist] = {
-        f"iteration {t}, {percent(lines[t][0]['density'])} % kept": handle(looks[t])
+        f"iteration {t}, {percent(lines[t][0]['density'])} % kept": handle(styles[t])
         for t in iterations
     }
     legend["by chance at the same sizes"] = Line2D([], [], color=COLOURS["grey"], **_CHANCE)
@@ -90,8 +90,8 @@ def overlap_by_divergence(table: Table) -> Figure:
             np.array([value(row, name) for row in group])
             for name in ("jaccard", "expected_jaccard")
         )
-        axes.plot(at, observed, clip_on=False, **looks[t])
-        axes.plot(at, chance, **{**looks[t], **_CHANCE})
+        axes.plot(at, observed, clip_on=False, **styles[t])
+        axes.plot(at, chance, **{**styles[t], **_CHANCE})
     axes.set_xticks(sorted({row["diverge_at"] for row in rows}))
     axes.set_ylim(0, 1.02)
     return figure

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from maskstat.figures.labels import count
-from maskstat.figures.lines import look
+from maskstat.figures.lines import looks
 from maskstat.figures.names import replicates
 from maskstat.figures.rows import drawable_rows, value
 from maskstat.figures.stack import stacked
@@ -70,9 +70,8 @@ def votes_by_group(table: Table) -> Figure:
     iterations = list(dict.fromkeys(row["iteration"] for row in rows))
     numbers = [row["n"] for row in rows]
     band = "mean ± ½ sd over " if max(numbers) > 1 else ""
-    legend: dict[str, Artist] = {
-        group: Patch(color=look(i, len(groups))["color"]) for i, group in enumerate(groups)
-    }
+    colours = {group: style["color"] for group, style in looks(groups).items()}
+    legend: dict[str, Artist] = {group: Patch(color=colour) for group, colour in colours.items()}
     legend["expected by chance"] = Line2D([], [], **_EXPECTED)
     figure, panels = stacked(
         [_title([row for row in rows if row["iteration"] == t]) for t in iterations],
@@ -85,7 +84,7 @@ def votes_by_group(table: Table) -> Figure:
         height=1.7,
     )
     for axes, iteration in zip(panels, iterations, strict=True):
-        _draw(axes, [row for row in rows if row["iteration"] == iteration], groups)
+        _draw(axes, [row for row in rows if row["iteration"] == iteration], colours)
     votes = sorted({row["votes"] for row in rows})
     panels[-1].set_xticks(votes, [str(v) for v in votes])
     panels[-1].set_xlim(votes[0] - 0.6, votes[-1] + 0.6)
@@ -104,17 +103,17 @@ def _title(rows: Rows) -> str:
     return f"iteration {rows[0]['iteration']}: {shown} % kept"
 
 
-def _draw(axes: Axes, rows: Rows, groups: Sequence[str]) -> None:
+def _draw(axes: Axes, rows: Rows, colours: Mapping[str, str]) -> None:
     """Draw one iteration."""
-    width = _FILLED / len(groups)
-    for i, group in enumerate(groups):
+    width = _FILLED / len(colours)
+    for i, (group, colour) in enumerate(colours.items()):
         own = [row for row in rows if row["group"] == group]
-        at = np.array([row["votes"] for row in own]) + (i - (len(groups) - 1) / 2) * width
+        at = np.array([row["votes"] for row in own]) + (i - (len(colours) - 1) / 2) * width
         share, sd, expected = (
             np.array([100 * value(row, name) / row["size"] for row in own])
             for name in ("weights", "sd", "expected")
         )
-        axes.bar(at, share, width=0.94 * width, color=look(i, len(groups))["color"], lw=0)
+        axes.bar(at, share, width=0.94 * width, color=colour, lw=0)
         seen = np.isfinite(sd)
         axes.errorbar(
             at[seen], share[seen], yerr=sd[seen] / 2, fmt="none", ecolor=COLOURS["grey"],

@@ -7,12 +7,14 @@ from itertools import cycle
 from typing import Any, NamedTuple
 
 from maskstat.errors import InputError
-from maskstat.figures.labels import clip
+from maskstat.figures.lines import COLOUR_ORDER
+from maskstat.figures.names import short_names
+from maskstat.figures.places import N_COLOURS, methods_of, places
 from maskstat.figures.style import COLOURS
 from maskstat.stats.summary import group_values
 from maskstat.table import Table
 
-__all__ = ["SHADES", "Group", "group_names", "group_pairs"]
+__all__ = ["SHADES", "Group", "group_colours", "group_names", "group_pairs"]
 
 Rows = list[dict[str, Any]]
 
@@ -61,7 +63,33 @@ def group_names(values: Sequence[object], key: str) -> dict[object, str]:
         return {value: f"{_SEEDS[key]} {i}" for i, value in enumerate(distinct, 1)}
     if key in _SEEDS:
         return {value: f"{_SEEDS[key]} {value}" for value in distinct}
-    return {value: clip(str(value), 16) for value in distinct}
+    return dict(zip(distinct, short_names([str(value) for value in distinct], 19), strict=True))
+
+
+def group_colours(names: Mapping[object, str], key: str, table: Table) -> dict[str, str]:
+    """Return the colour of each named group; a pruning method has the one of its lines.
+
+    Parameters
+    ----------
+    names
+        What `group_names` returns.
+    key
+        The grouping key.
+    table
+        A table with a record of each input.
+
+    Returns
+    -------
+    dict
+        Name to a hexadecimal colour.
+    """
+    if key != "method":
+        return dict(zip(names.values(), cycle(SHADES), strict=False))
+    place_of = places([str(method) for method in names], methods_of(table.inputs))
+    return {
+        name: COLOURS[COLOUR_ORDER[place_of[str(method)] % N_COLOURS]]
+        for method, name in names.items()
+    }
 
 
 def group_pairs(
@@ -112,7 +140,7 @@ def group_pairs(
             found[a, True].append(row)
         else:
             found.setdefault((_across(a, b, names, group_by), False), []).append(row)
-    return _coloured(found)
+    return _coloured(found, group_colours(names, group_by, table))
 
 
 def _across(a: str, b: str, names: Mapping[object, str], key: str) -> str:
@@ -122,12 +150,13 @@ def _across(a: str, b: str, names: Mapping[object, str], key: str) -> str:
     return " and ".join(sorted((a, b), key=order.index))
 
 
-def _coloured(found: Mapping[tuple[str, bool], Rows]) -> list[Group]:
+def _coloured(found: Mapping[tuple[str, bool], Rows], colour_of: Mapping[str, str]) -> list[Group]:
     """Colour groups; a lone group across is grey, as in the paper."""
     used = [(name, within, rows) for (name, within), rows in found.items() if rows]
     lone = sum(not within for _, within, _ in used) == 1
-    colours = cycle(SHADES)
+    shown = [colour_of[name] for name, within, _ in used if within]
+    left = cycle([shade for shade in SHADES if shade not in shown] or SHADES)
     return [
-        Group(name, within, _ACROSS if lone and not within else next(colours), rows)
+        Group(name, within, colour_of[name] if within else _ACROSS if lone else next(left), rows)
         for name, within, rows in used
     ]

@@ -12,9 +12,9 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 from numpy.typing import NDArray
 
-from maskstat.errors import InputError
-from maskstat.figures.labels import clip, count, percent, short_inputs, short_layers
-from maskstat.figures.names import among, replicates, task_name
+from maskstat.errors import InputError, UsageError
+from maskstat.figures.labels import count, percent, short_inputs, short_layers
+from maskstat.figures.names import among, replicates, short_names, task_name
 from maskstat.figures.panels import panel_grid
 from maskstat.figures.rows import by_layer, drawable_rows
 from maskstat.figures.stack import stacked
@@ -35,7 +35,10 @@ _WHOLE = "#E8C66A"
 
 _TICKETS = ("blue", "vermilion", "green", "purple", "orange", "sky")
 _DASHES: tuple[Any, ...] = ("-", (0, (3, 1)), (0, (1, 0.8)), (0, (4, 1, 1, 1)))
-_MARKERS = ("s", "^", "D", "v", "P", "X")
+_MARKERS = ("s", "^", "D", "v", "P", "X", "<", "p", ">", "d")
+_MOST_TICKETS = 2 * len(_MARKERS)
+"""How many tickets can be told apart: every marker filled, then hollow."""
+
 _ALL = "all weights of the layer"
 _LAYER = 0.42  # inches that a layer takes
 
@@ -61,6 +64,8 @@ def initial_weight_histograms(table: InitialWeights) -> Figure:
     ------
     InputError
         The table has no rows or other columns.
+    UsageError
+        There are more tickets than a reader can tell apart.
 
     Notes
     -----
@@ -106,7 +111,10 @@ def initial_weight_spread(*tables: Table) -> Figure:
     Raises
     ------
     InputError
-        A table has no rows or other columns, or other layers than the first.
+        A table has no rows or other columns, or other layers than the first; or no layer has two
+        weights.
+    UsageError
+        There are more tickets than a reader can tell apart.
 
     Notes
     -----
@@ -136,6 +144,13 @@ def initial_weight_spread(*tables: Table) -> Figure:
     looks = _looks(list(shares))
     mean_share = {name: sum(values) / len(values) for name, values in shares.items()}
     numbers = [len(values) for part in found.values() for values in part.values()]
+    if not numbers:
+        raise InputError(
+            "no layer has two weights",
+            code="nothing-to-draw",
+            place=str(tables[0].inputs[0]["path"]),
+            consequence="there is no standard deviation to draw",
+        )
     band = "mean ± ½ sd over " if max(numbers) > 1 else ""
     labels = short_layers(layers)
     turned = max(map(len, labels)) > max(5, 42 // len(layers))
@@ -175,7 +190,7 @@ def _names(table: Table, rows: Rows) -> dict[tuple[Any, ...], str]:
     records = {str(record["path"]): record for record in table.inputs}
     paths = list(records)
     short = dict(zip(paths, short_inputs(paths), strict=True))
-    tasks = [str(record.get("dataset") or "") for record in _bespoke(table)]
+    tasks = [task_name(str(record.get("dataset") or "")) for record in _bespoke(table)]
     by_task = all(tasks) and len(set(tasks)) == len(tasks)
     given = any(record.get("method") == "consensus" for record in table.inputs)
     names: dict[tuple[Any, ...], str] = {}
@@ -188,15 +203,22 @@ def _names(table: Table, rows: Rows) -> dict[tuple[Any, ...], str]:
         elif records[row["run"]].get("method") == "consensus":
             names[_key(row)] = "consensus"
         else:
-            task = str(records[row["run"]].get("dataset") or "")
-            names[_key(row)] = f"from {task_name(task)}" if by_task else short[row["run"]]
+            task = task_name(str(records[row["run"]].get("dataset") or ""))
+            names[_key(row)] = f"from {task}" if by_task else short[row["run"]]
     return names
 
 
 def _looks(names: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Give the consensus black, others a colour each; the consensus is drawn last."""
+    """Give the consensus black, others a look each; the consensus is drawn last."""
     looks: dict[str, dict[str, Any]] = {}
     others = [name for name in names if name not in (_ALL, "consensus")]
+    if len(others) > _MOST_TICKETS:
+        raise UsageError(
+            f"{len(others)} tickets in one figure",
+            code="too-many-lines",
+            consequence=f"a reader can tell {_MOST_TICKETS} apart at most",
+            hint="choose runs with --select",
+        )
     if _ALL in names:
         looks[_ALL] = {"color": _WHOLE, "marker": "o"}
     for at, name in enumerate(others):
@@ -204,21 +226,34 @@ def _looks(names: Sequence[str]) -> dict[str, dict[str, Any]]:
             "color": COLOURS[_TICKETS[at % len(_TICKETS)]],
             "ls": _DASHES[(at // len(_TICKETS) + at) % len(_DASHES)],
             "marker": _MARKERS[at % len(_MARKERS)],
+            "hollow": at >= len(_MARKERS),
         }
     if "consensus" in names:
         looks["consensus"] = {"color": COLOURS["black"], "ls": "-", "marker": "*"}
     return looks
 
 
+def _point(style: Mapping[str, Any]) -> dict[str, Any]:
+    """Return how a ticket's point looks."""
+    hollow = bool(style.get("hollow"))
+    return {
+        "color": style["color"],
+        "marker": style["marker"],
+        "ms": 5 if style["marker"] == "*" else 3.2 if hollow else 3.6,
+        "mfc": "white" if hollow else style["color"],
+        "mew": 0.8 if hollow else 0,
+        "ls": "",
+    }
+
+
 def _legend(
     looks: Mapping[str, dict[str, Any]], shares: Mapping[str, float], *, lines: bool
 ) -> dict[str, Artist]:
     entries: dict[str, Artist] = {}
-    for name, style in looks.items():
-        label = name if name == _ALL else f"{clip(name, 30)}, {percent(shares[name])} % kept"
+    for short, (name, style) in zip(short_names(list(looks), 30), looks.items(), strict=True):
+        label = name if name == _ALL else f"{short}, {percent(shares[name])} % kept"
         if not lines:
-            size = 5 if style["marker"] == "*" else 3.6
-            entries[label] = Line2D([], [], **{**style, "ls": "", "ms": size, "mew": 0})
+            entries[label] = Line2D([], [], **_point(style))
         elif name == _ALL:
             entries[label] = Patch(color=style["color"])
         else:
@@ -270,10 +305,7 @@ def _draw_spread(
         if not values.size:
             continue
         mean = values.mean()
-        size = 5 if style["marker"] == "*" else 3.6
-        axes.plot(
-            [x + shift], [mean], marker=style["marker"], color=style["color"], ms=size, mew=0, ls=""
-        )
+        axes.plot([x + shift], [mean], **_point(style))
         if values.size > 1:
             half = values.std(ddof=1) / 2
             ends = [mean - half, mean + half]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -11,26 +11,39 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from numpy.typing import NDArray
 
-from maskstat.errors import UsageError, printable
-from maskstat.figures.labels import clip
-from maskstat.figures.names import task_name
+from maskstat.errors import UsageError
+from maskstat.figures.names import short_names
+from maskstat.figures.places import N_COLOURS, places
 from maskstat.figures.style import COLOURS, Axes
 
-__all__ = ["MOST_LINES", "Scale", "draw_band", "handle", "handles", "look", "share_axis"]
+__all__ = ["COLOUR_ORDER", "Scale", "draw_band", "handle", "handles", "looks", "share_axis"]
 
 Floats: TypeAlias = NDArray[np.float64]
 Scale: TypeAlias = Literal["logit", "linear"]
 
-_ORDER = ("black", "blue", "vermilion", "green", "purple", "orange", "sky")
+COLOUR_ORDER = ("black", "blue", "vermilion", "green", "purple", "orange", "sky")
+"""Names of the colours of lines, by place."""
+
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 _DASHES: tuple[Any, ...] = ("-", (0, (4, 1.5)), (0, (1, 1)))
 
-MOST_LINES = len(_ORDER) * len(_DASHES)
-"""How many lines a figure can tell apart."""
+_MOST_LINES = N_COLOURS * len(_DASHES)
 
 
-def look(index: int, n_lines: int) -> dict[str, Any]:
-    """Return colour, marker and dashes of one of several lines.
+def looks(names: Sequence[str], methods: Iterable[str] = ()) -> dict[str, dict[str, Any]]:
+    """Return colour, marker and dashes of every line; a pruning method has one colour everywhere.
+
+    Parameters
+    ----------
+    names
+        Of the lines, each once.
+    methods
+        Pruning methods of all runs that the figure is drawn from.
+
+    Returns
+    -------
+    dict
+        Name to what `matplotlib.lines.Line2D` takes, in the order of the names.
 
     Raises
     ------
@@ -39,21 +52,26 @@ def look(index: int, n_lines: int) -> dict[str, Any]:
 
     Examples
     --------
-    >>> look(1, 3)["color"], look(1, 3)["marker"]
+    >>> found = looks(["seed 0", "seed 1"])
+    >>> found["seed 1"]["color"], found["seed 1"]["marker"]
     ('#0072B2', 's')
     """
-    if n_lines > MOST_LINES:
+    if len(names) > _MOST_LINES:
         raise UsageError(
-            f"{n_lines} lines in one figure",
+            f"{len(names)} lines in one figure",
             code="too-many-lines",
-            consequence=f"a reader can tell {MOST_LINES} apart at most",
+            consequence=f"a reader can tell {_MOST_LINES} apart at most",
             hint="choose runs with --select, or another grouping",
         )
-    turn, place = divmod(index, len(_ORDER))
+    return {name: _look(place) for name, place in places(names, methods).items()}
+
+
+def _look(place: int) -> dict[str, Any]:
+    turn, colour = divmod(place, N_COLOURS)
     return {
-        "color": COLOURS[_ORDER[place]],
-        "marker": _MARKERS[(place + turn) % len(_MARKERS)],
-        "ls": _DASHES[turn],
+        "color": COLOURS[COLOUR_ORDER[colour]],
+        "marker": _MARKERS[(colour + turn) % len(_MARKERS)],
+        "ls": _DASHES[turn % len(_DASHES)],
         "lw": 1.1,
         "ms": 2.6,
         "mew": 0,
@@ -65,19 +83,16 @@ def handle(style: dict[str, Any]) -> Line2D:
     return Line2D([], [], **style)
 
 
-def handles(looks: Mapping[str, dict[str, Any]], *, width: int) -> dict[str, Artist]:
+def handles(styles: Mapping[str, dict[str, Any]], *, width: int) -> dict[str, Artist]:
     """Return a legend's entries, their names shortened where that leaves them different.
 
     Examples
     --------
-    >>> looks = {name: look(i, 2) for i, name in enumerate(["l1", "data/mine.npz"])}
-    >>> list(handles(looks, width=20))
+    >>> list(handles(looks(["l1", "data/mine.npz"]), width=20))
     ['l1', 'mine']
     """
-    names = [clip(task_name(name), width) for name in looks]
-    if len(set(names)) < len(looks):
-        names = [printable(name) for name in looks]
-    return dict(zip(names, map(handle, looks.values()), strict=True))
+    names = short_names(list(styles), width)
+    return dict(zip(names, map(handle, styles.values()), strict=True))
 
 
 def draw_band(

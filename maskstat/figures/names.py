@@ -8,8 +8,9 @@ from pathlib import PurePath
 from typing import Any
 
 from maskstat.errors import printable
+from maskstat.figures.labels import clip
 
-__all__ = ["among", "replicates", "task_name"]
+__all__ = ["among", "replicates", "short_names", "task_name"]
 
 _FILE = re.compile(r"[^\s+,]+\.npz")
 
@@ -25,6 +26,20 @@ def task_name(name: str) -> str:
     'l1: a and b'
     """
     return printable(_FILE.sub(lambda found: PurePath(found[0]).stem, name))
+
+
+def short_names(names: Sequence[str], width: int) -> list[str]:
+    """Shorten names of tasks, methods or runs, or none of them if two would become one.
+
+    Examples
+    --------
+    >>> short_names(["l1", "data/mine.npz", "one-long-name"], 9)
+    ['l1', 'mine', 'one-…name']
+    >>> short_names(["a/x.npz", "b/x.npz"], 9)
+    ['a/x.npz', 'b/x.npz']
+    """
+    short = [clip(task_name(name), width) for name in names]
+    return short if len(set(short)) == len(set(names)) else [printable(name) for name in names]
 
 
 def among(inputs: Iterable[Mapping[str, Any]], *, without: str | None = None) -> str:

@@ -34,7 +34,7 @@ _EXACT = ("layer", "stratified")
 _CURVE: dict[str, Any] = {"color": COLOURS["grey"], "lw": 0.9}
 _EXPECTED: dict[str, Any] = {"color": COLOURS["black"], "lw": 0.9, "ls": (0, (3, 2))}
 _BAND: dict[str, Any] = {"color": "#DCDCDC", "lw": 0}
-_NAMED_GROUPS = 8
+_NAMED_GROUPS = 10
 _LEAST_DOTS_WIDTH = 0.8
 
 

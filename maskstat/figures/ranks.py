@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from itertools import cycle
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 
 from maskstat.errors import InputError
 from maskstat.figures.dots import spread
-from maskstat.figures.groups import SHADES, group_names
+from maskstat.figures.groups import SHADES, group_colours, group_names
 from maskstat.figures.labels import count, percent_range
 from maskstat.figures.panels import panel_grid
 from maskstat.figures.rows import by_layer, drawable_rows, value
@@ -32,7 +31,6 @@ _COLUMNS = ("run", "iteration", "layer", "n", "rho", "selected_rho", "whole_rho"
 _STRIPS = {"rho": "ticket", "selected_rho": "same\nweights", "whole_rho": "whole\nlayer"}
 _ZERO: dict[str, Any] = {"color": COLOURS["black"], "lw": 0.8}
 _CHANCE: dict[str, Any] = {"color": "#DCDCDC", "lw": 0}
-_NAMED_GROUPS = 8
 
 
 @styled
@@ -113,7 +111,7 @@ def _colours(table: Table, rows: Rows, group_by: str | None) -> dict[str, tuple[
         return {row["run"]: ("each run", SHADES[0]) for row in rows}
     value_of = group_values(table, group_by)
     names = group_names(list(value_of.values()), group_by)
-    colour_of = dict(zip(names.values(), cycle(SHADES), strict=False))
+    colour_of = group_colours(names, group_by, table)
     return {row["run"]: (name := names[value_of[row["run"]]], colour_of[name]) for row in rows}
 
 
@@ -186,7 +184,7 @@ def _legend(
 ) -> dict[str, Artist]:
     groups = Counter(colours[run] for run in dict.fromkeys(row["run"] for row in rows))
     entries: dict[str, Artist] = {}
-    if group_by is not None and len(groups) > _NAMED_GROUPS:
+    if group_by is not None and len({colour for _, colour in groups}) < len(groups):
         groups = Counter({(f"a run, coloured by {group_by}", SHADES[0]): 0})
     for (name, colour), n in groups.items():
         label = f"{name}: {count(n, 'run')}" if group_by and n else name

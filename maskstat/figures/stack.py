@@ -13,7 +13,7 @@ __all__ = ["stacked"]
 
 # Inches.
 _LEFT, _RIGHT, _TOP = 0.62, 0.1, 0.27
-_PANEL_TITLE, _LINE, _TICK_LINE = 0.2, 0.15, 0.115
+_PANEL_TITLE, _GAP, _LINE, _TICK_LINE = 0.2, 0.12, 0.15, 0.115
 
 
 def stacked(
@@ -26,7 +26,6 @@ def stacked(
     width: float = 3.4,
     height: float = 2.1,
     tick_lines: int = 1,
-    ticks_everywhere: bool = False,
 ) -> tuple[Figure, list[Axes]]:
     """Return a figure with panels above each other, over one x axis.
 
@@ -48,8 +47,6 @@ def stacked(
         Of each panel in inches.
     tick_lines
         Lines of text at each tick of the x axis.
-    ticks_everywhere
-        Whether every panel has the ticks' labels, not only the last.
 
     Returns
     -------
@@ -61,9 +58,8 @@ def stacked(
     legend_lines = -(-len(legend) // n_beside) if legend else 0
     ticks = tick_lines * _TICK_LINE + 0.1
     below = (x_label.count("\n") + 1 + legend_lines) * _LINE + 0.14
-    gap = ticks if ticks_everywhere else 0.12
     titles = [_PANEL_TITLE if text else 0.04 for text in panels]
-    total = _TOP + sum(titles) + len(panels) * height + (len(panels) - 1) * gap + ticks + below
+    total = _TOP + sum(titles) + len(panels) * height + (len(panels) - 1) * _GAP + ticks + below
     figure = new_figure(width, total)
     axes: list[Axes] = []
     top = total - _TOP
@@ -76,9 +72,9 @@ def stacked(
             one.set_title(text)
         one.set_ylabel(y_label)
         one.yaxis.set_label_coords(-(_LEFT - 0.14) / (width * inner), 0.5)
-        one.tick_params(labelbottom=ticks_everywhere or index == len(panels) - 1)
+        one.tick_params(labelbottom=index == len(panels) - 1)
         axes.append(one)
-        top = low - gap
+        top = low - _GAP
     middle = (_LEFT + width - _RIGHT) / 2 / width
     figure.suptitle(title, x=0.5, y=1 - 0.07 / total)
     figure.supxlabel(x_label, x=middle, y=below / total, va="top")

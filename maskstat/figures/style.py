@@ -31,6 +31,7 @@ Format: TypeAlias = Literal["png", "svg", "pdf"]
 P = ParamSpec("P")
 
 _SCREEN_DPI = 144
+_TITLE_WIDTH = 0.97  # of the page
 
 COLOURS = {
     "black": "#000000",
@@ -110,9 +111,18 @@ def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
         with style():
             figure = draw(*args, **kwargs)
             figure.draw_without_rendering()
+            _shrink_title(figure)
         return figure
 
     return drawn
+
+
+def _shrink_title(figure: Figure) -> None:
+    """Bring a title with a long name in it onto the page."""
+    title = next((text for text in figure.texts if text.get_text() == figure.get_suptitle()), None)
+    if title is not None:
+        share = title.get_window_extent().width / (_TITLE_WIDTH * figure.bbox.width)
+        title.set_fontsize(float(title.get_fontsize()) / max(share, 1))
 
 
 class Drawing(Figure):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
@@ -145,14 +146,12 @@ def _looks(series: Mapping[Series, Rows]) -> dict[Series, dict[str, Any]]:
 def _legend(
     series: Mapping[Series, Rows], looks: Mapping[Series, dict[str, Any]]
 ) -> dict[str, Artist]:
+    labels = {key: _label(key, rows) for key, rows in series.items() if key[0] != "random"}
+    times = Counter(labels.values())
     entries: dict[str, Artist] = {}
-    for key, rows in series.items():
-        kind, source, _ = key
-        if kind == "random":
-            continue
-        name = "consensus" if kind == "consensus" else f"from {clip(task_name(source), 20)}"
-        shares = [row["density"] for row in rows]
-        label = f"{name}, {percent(sum(shares) / len(shares))} % kept"
+    for key, label in labels.items():
+        if times[label] > 1:
+            label += f": {series[key][0]['method']}, iteration {series[key][0]['iteration']}"
         while label in entries:
             label += " "
         entries[label] = Line2D([], [], **looks[key])
@@ -166,6 +165,14 @@ def _legend(
         }
         entries["hollow: random, as many weights a layer"] = Line2D([], [], **hollow)
     return entries
+
+
+def _label(key: Series, rows: Rows) -> str:
+    """Name a ticket by where it comes from and by what it keeps."""
+    kind, source, _ = key
+    name = "consensus" if kind == "consensus" else f"from {clip(task_name(source), 20)}"
+    shares = [row["density"] for row in rows]
+    return f"{name}, {percent(sum(shares) / len(shares))} % kept"
 
 
 def _draw_panel(

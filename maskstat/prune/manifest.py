@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from maskstat import __version__
-from maskstat.archive.publish import publication
-from maskstat.errors import InputError, OutputExistsError, StorageError, UsageError, printable
+from maskstat.archive.publish import made_folder, publication
+from maskstat.errors import InputError, OutputExistsError, UsageError, printable
 from maskstat.prune.grid import Grid
 from maskstat.prune.recipe import Recipe
 from maskstat.prune.sweep import Job
@@ -47,11 +47,11 @@ def begin(folder: Path, grid: Grid, *, overwrite: bool) -> list[Job]:
     Raises
     ------
     OutputExistsError
-        The folder is a file, or holds the sweep of another grid.
+        The folder holds the sweep of another grid.
     StorageError
-        The file system does not allow it.
+        It is a file, or the file system does not allow it.
     """
-    _make(folder)
+    made_folder(folder)
     jobs = jobs_in(folder, grid)
     try:
         larger = _extends(folder, jobs)
@@ -190,20 +190,3 @@ def _another(folder: Path, fact: str) -> OutputExistsError:
         consequence="a sweep may be extended, or run in part; nothing was changed",
         hint="another --output, or --overwrite to put this sweep in its place",
     )
-
-
-def _make(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except FileExistsError:
-        raise OutputExistsError(
-            "it is a file",
-            code="output-exists",
-            place=str(folder),
-            consequence="a sweep writes an archive a run into a folder",
-            hint="-o runs/",
-        ) from None
-    except OSError as error:
-        raise StorageError(
-            error.strerror or str(error), code="no-such-folder", place=str(folder)
-        ) from error

@@ -8,14 +8,14 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from maskstat.archive.publish import publication
-from maskstat.errors import InputError, OutputExistsError, StorageError
+from maskstat.archive.publish import made_folder, publication
+from maskstat.errors import InputError, OutputExistsError
 from maskstat.table import Table
 
 if TYPE_CHECKING:
     from maskstat.figures.style import Figure
 
-__all__ = ["claim_folder", "csv_bytes", "figure_bytes", "make_folder", "publish"]
+__all__ = ["claim_folder", "csv_bytes", "figure_bytes", "publish"]
 
 _MARK = "reproduction.json"
 
@@ -24,23 +24,6 @@ def publish(path: Path, content: bytes) -> None:
     """Write a file in place of whatever has its name."""
     with publication(path, overwrite=True) as temporary:
         temporary.write(content)
-
-
-def make_folder(path: Path) -> Path:
-    """Make a folder and those above it.
-
-    Raises
-    ------
-    StorageError
-        The file system does not allow it.
-    """
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StorageError(
-            error.strerror or str(error), code="no-such-folder", place=str(path)
-        ) from error
-    return path
 
 
 def claim_folder(folder: Path, *, paper: str, scale: str) -> None:
@@ -52,7 +35,7 @@ def claim_folder(folder: Path, *, paper: str, scale: str) -> None:
         Another paper or scale is there.
     """
     mark, wanted = folder / _MARK, {"paper": paper, "scale": scale}
-    make_folder(folder)
+    made_folder(folder)
     if mark.exists():
         found = _read_mark(mark)
         if found != wanted:

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
+from maskstat.archive.publish import made_folder
 from maskstat.errors import MaskstatError, UsageError, closest
 from maskstat.prune.cluster import run_on_cluster
 from maskstat.prune.progress import Silent
@@ -19,7 +20,7 @@ from maskstat.reproduce.claim import tabulate_claims
 from maskstat.reproduce.evidence import Evidence, gather
 from maskstat.reproduce.exhibit import Exhibit
 from maskstat.reproduce.exhibits import claims_of, exhibits_of
-from maskstat.reproduce.files import claim_folder, csv_bytes, figure_bytes, make_folder, publish
+from maskstat.reproduce.files import claim_folder, csv_bytes, figure_bytes, publish
 from maskstat.reproduce.page import Made, Section, page
 from maskstat.reproduce.plan import Plan, read_plan
 from maskstat.reproduce.tickets import consensus_tickets, retrain_all, shares, stored
@@ -178,7 +179,7 @@ def _sweep(
 ) -> dict[str, str]:
     """Run what is not there, and return why runs failed."""
     for sweep in plan.sweeps:
-        make_folder(folder / sweep.name)
+        made_folder(folder / sweep.name)
     for name, needs in plan.left_out.items():
         tell(f"{name}: left out, {' and '.join(needs)} cannot be found (--data-dir)")
     total = {sweep.name: len(sweep.grid.recipes) for sweep in plan.sweeps}
@@ -203,7 +204,7 @@ def _retrain(
     retrained: dict[str, list[Run]] = {}
     notes: list[str] = []
     for tickets in evidence.plan.tickets:
-        target = make_folder(folder / "tickets")
+        target = made_folder(folder / "tickets")
         made[tickets.case], missing = consensus_tickets(evidence, tickets, target)
         notes += [f"consensus of {tickets.case}, {why}" for why in missing]
         data_dir = surroundings["data_dir"]
@@ -230,7 +231,7 @@ def _retrain(
 
 def _exhibit(exhibit: Exhibit, evidence: Evidence, folder: Path, tell: Tell) -> Section:
     """Make an exhibit and write its files."""
-    figures, data = make_folder(folder / "figures"), make_folder(folder / "data")
+    figures, data = made_folder(folder / "figures"), made_folder(folder / "data")
     made: list[Made] = []
     for drawing in exhibit.build(evidence):
         stem = f"{exhibit.stem}-{drawing.name}" if drawing.name else exhibit.stem

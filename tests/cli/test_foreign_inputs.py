@@ -1,6 +1,7 @@
 """Foreign files in place of archives, in every command that takes them."""
 
 import json
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -263,3 +264,12 @@ def test_what_holds_no_masks(run_cli, masks, tmp_path, kind):
     assert result.stdout == ""
     assert result.stderr.count("Error") == 1
     assert str(path) in result.stderr
+
+
+def test_a_folder_of_archives_is_not_one_input(run_cli, archives):
+    folder = Path(archives[0]).parent
+    result = run_cli("compare", f"{folder}/", archives[0])
+    assert result.exit_code == 3
+    assert result.stdout == ""
+    assert "[no-masks]" in result.stderr
+    assert f"try: its archives, {folder}/*.h5" in result.stderr

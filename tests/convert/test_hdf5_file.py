@@ -15,7 +15,7 @@ from maskstat.convert.assemble import assemble
 from maskstat.convert.hdf5_file import tree
 from maskstat.convert.probe import Probe
 from maskstat.convert.registry import ReadOptions, detect, find_format
-from maskstat.errors import InputError
+from maskstat.errors import CorruptArchiveError, InputError
 
 STORAGE = [
     {},
@@ -108,6 +108,23 @@ def test_deconstructing_lottery_tickets(tmp_path_factory, seed, named):
     )
     np.testing.assert_array_equal(run.others["initial"], np.concatenate([initial[1], initial[3]]))
     assert run.provenance["source"]["transposed"] is True
+
+
+def test_names_that_are_not_ascii(tmp_path):
+    with h5py.File(tmp_path / "x", "w") as file:
+        file["mask_values"] = np.float32([1, 0, 1, 1, 0, 0])
+        file.attrs["var_shapes"] = np.bytes_("(2, 3)")
+        file.attrs["var_names"] = np.bytes_("größe".encode())
+    assert read_mask(tmp_path / "x")[1].layout.names == ("größe",)
+
+
+def test_a_shape_of_more_digits_than_a_number_has(tmp_path):
+    with h5py.File(tmp_path / "x", "w") as file:
+        file["mask_values"] = np.float32([1, 0])
+        file.attrs["var_shapes"] = np.bytes_(f"({'9' * 5000},)")
+    with pytest.raises(CorruptArchiveError) as caught:
+        read_mask(tmp_path / "x")
+    assert caught.value.code == "corrupt-structure"
 
 
 def test_keras_with_pruning_wrappers(tmp_path):

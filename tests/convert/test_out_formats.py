@@ -15,6 +15,7 @@ from hypothesis.extra import numpy as hnp
 import maskstat
 from maskstat.convert.out import WRITABLE, write_foreign
 from maskstat.errors import (
+    InputError,
     LayoutMismatchError,
     MissingExtraError,
     NotFoundError,
@@ -415,3 +416,38 @@ def test_a_header_that_begins_as_a_pickle_does(tmp_path):
         assert maskstat.read(path).mask().n_kept == 1
         lengths.add(int.from_bytes(path.read_bytes()[:8], "little"))
     assert 640 in lengths
+
+
+@pytest.mark.parametrize("names", [["__metadata__"], ["__metadata__", "b"]])
+def test_a_layer_that_is_called_as_the_header_entry_is(tmp_path, names):
+    run = Run.from_masks("r", [Mask.from_arrays({name: [1, 0] for name in names})])
+    with pytest.raises(InputError) as caught:
+        write_foreign(run, 1, tmp_path / "o", format="safetensors")
+    assert caught.value.code == "bad-name"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_single_number_has_no_rows_of_bits(tmp_path, checkpoint):
+    torch.save({"s.weight": torch.tensor(2.0)}, tmp_path / "s.pth")
+    run = Run.from_masks("r", [Mask.from_arrays({"s.weight": np.array(True)})])
+    with pytest.raises(InputError) as caught:
+        write_foreign(
+            run, 1, tmp_path / "o", format="compressed-tensors", checkpoint=tmp_path / "s.pth"
+        )
+    assert caught.value.code == "empty-layer"
+
+
+@pytest.mark.parametrize(("kind", "bits"), [("F4", 4), ("F8_E8M0", 8)])
+@pytest.mark.parametrize("format_name", ["zeros", "compressed-tensors"])
+def test_values_that_share_a_byte_or_have_no_zero_are_refused(tmp_path, kind, bits, format_name):
+    """Half of a byte would be put to 0 with the other, and 0 as a scale is 2 ** -127."""
+    entry = {"dtype": kind, "shape": [2, 4], "data_offsets": [0, bits]}
+    text = json.dumps({"a.weight": entry}).encode()
+    content = len(text).to_bytes(8, "little") + text + b"\x22" * bits
+    (tmp_path / "m.safetensors").write_bytes(content)
+    run = Run.from_masks("r", [Mask.from_arrays({"a.weight": np.eye(2, 4)})])
+    with pytest.raises(InputError) as caught:
+        write_foreign(
+            run, 1, tmp_path / "o", format=format_name, checkpoint=tmp_path / "m.safetensors"
+        )
+    assert caught.value.code == "unknown-dtype"

@@ -1,5 +1,6 @@
 """The commands of docs/convert.md run as they stand, on files such as they name."""
 
+import json
 import re
 import shlex
 from pathlib import Path
@@ -44,6 +45,18 @@ def write_lottery(folder):
             torch.save(network(pruned=False), place / f"model_{stage}.pth")
 
 
+def write_shards(folder):
+    from safetensors.torch import save_file
+
+    folder.mkdir()
+    shards = {"up": "model-00001-of-00002.safetensors", "down": "model-00002-of-00002.safetensors"}
+    state = network(pruned=False)
+    for part, file in shards.items():
+        save_file({k: v for k, v in state.items() if k.startswith(part)}, folder / file)
+    index = {"metadata": {}, "weight_map": {name: shards[name.split(".")[0]] for name in state}}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+
+
 def write_run(path):
     """A run of 13 prunings with the weights after the last training."""
     rank = {name: np.random.default_rng(0).random(shape) for name, shape in SHAPES.items()}
@@ -79,6 +92,7 @@ def folder(tmp_path_factory):
         save_file(with_zeros(network(pruned=False)), path / f"model-{name}" / "model.safetensors")
     for name in ("checkpoint", "model"):
         save_file(with_zeros(network(pruned=False)), path / f"{name}.safetensors")
+    write_shards(path / "llama")
     write_lottery(path / "lottery_0123abcd")
     write_run(path / "run.h5")
     return path
@@ -86,13 +100,16 @@ def folder(tmp_path_factory):
 
 def test_the_commands_of_the_page_run_from_top_to_bottom(folder, monkeypatch):
     monkeypatch.chdir(folder)
-    assert len(COMMANDS) == 12
+    assert len(COMMANDS) == 13
     for line in COMMANDS:
         done = CliRunner().invoke(cli, shlex.split(line))
         assert done.exit_code == 0, f"maskstat {line}\n{done.stderr}"
     written = {re.search(r"-o (\S+)", line)[1] for line in COMMANDS if " -o " in line}
-    assert {name for name in written if (folder / name).is_file()} == written
+    assert {name for name in written if (folder / name).exists()} == written
     kept = maskstat.read("run.h5").mask(12)
     for name in ("archive-of-run.h5", "pruned.pth", "mask.pth", "mask.safetensors", "mask.npz"):
         assert maskstat.read(name).mask().n_kept == kept.n_kept, name
-    assert maskstat.read("small.safetensors").mask() == maskstat.read("mask.h5").mask()
+    mask = maskstat.read("mask.h5").mask()
+    assert maskstat.read("small.safetensors").mask() == mask
+    for name in ("sparse.safetensors", "sparse-llama/"):
+        assert maskstat.read(name, format="zeros").mask() == mask, name

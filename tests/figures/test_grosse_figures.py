@@ -322,6 +322,14 @@ def test_shared_takes_groups_of_two_or_more(runs):
     assert caught.value.code == "too-few-masks"
 
 
+def test_shared_takes_masks_of_the_same_iterations(runs):
+    mask = runs[0].mask(2)
+    alone = Mask.from_arrays({name: mask.layer(name) for name in mask.layout.names})
+    with pytest.raises(InputError) as caught:
+        shared_and_never(alone, *runs)
+    assert caught.value.code == "no-common-iteration"
+
+
 # Rank correlations.
 
 

@@ -447,6 +447,10 @@ def test_tickets_of_one_source_and_several_methods_stand_side_by_side():
     rows += [{**row, "method": "l2", "test_accuracy": 0.9} for row in rows]
     figure = tickets_on_tasks(table_of(rows))
     assert len({x for x, _, _ in points(figure.axes[0])}) == 4
+    assert legend_of(figure)[:2] == [
+        "from mnist, 25 % kept: l1, iteration 2",
+        "from mnist, 25 % kept: l2, iteration 2",
+    ]
     assert len(legend_of(figure)) == 3
 
 

@@ -25,7 +25,8 @@ from maskstat.errors import CorruptArchiveError, InputError
 
 __all__ = ["matches", "read"]
 
-_SHAPE = re.compile(r"\(\s*(?:\d+\s*,\s*)*(?:\d+\s*,?\s*)?\)")
+_NUMBER = re.compile(r"\d{1,15}")
+_SHAPE = re.compile(r"\(\s*(?:\d{1,15}\s*,\s*)*(?:\d{1,15}\s*,?\s*)?\)", re.ASCII)
 _KINDS = {"initial": "initial_weights", "final": "final_weights"}
 
 
@@ -95,7 +96,7 @@ def _shapes(found: HdfTree, place: str) -> dict[str, tuple[int, ...]]:
     texts = found.texts["var_shapes"].split(";")
     if not all(_SHAPE.fullmatch(text.strip()) for text in texts):
         raise _damaged("its 'var_shapes' cannot be read", place)
-    shapes = [tuple(int(n) for n in re.findall(r"\d+", text)) for text in texts]
+    shapes = [tuple(int(n) for n in _NUMBER.findall(text)) for text in texts]
     names = found.texts.get("var_names", "").split(";") if "var_names" in found.texts else []
     if not names:
         width = len(str(len(shapes) - 1))

@@ -6,7 +6,7 @@ Read only when it is asked for: a zero may have other causes than pruning.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Hashable
+from collections.abc import Collection, Hashable, Sequence
 
 from maskstat.convert.found import Found, Level
 from maskstat.convert.probe import Probe
@@ -80,10 +80,8 @@ def read(probe: Probe, options: ReadOptions) -> Found:
             f"none of its {len(unmatched):,} tensors is chosen",
             code="no-masks",
             place=probe.place,
-            consequence="there are: "
-            + printable(", ".join(_described(t) for t in list(probe.tensors.values())[:6]))
-            + (", ..." if len(unmatched) > 6 else ""),
-            hint="leave out --from zeros: it holds masks" if masked else "--include 'PATTERN'",
+            consequence=_listed(list(probe.tensors.values())),
+            hint=_hint(any_tensor=bool(unmatched), any_mask=bool(masked)),
         )
     return Found(
         format="zeros",
@@ -107,6 +105,20 @@ def _is_masked(name: str, names: Collection[str]) -> bool:
 def _can(tensor: StoredTensor) -> bool:
     """Tell whether zeros can be seen in a tensor at all."""
     return tensor.size > 0 and tensor.encoding.kind in ("float", "int", "bool")
+
+
+def _hint(*, any_tensor: bool, any_mask: bool) -> str:
+    if any_mask:
+        return "leave out --from zeros: it holds masks"
+    return "--include 'PATTERN'" if any_tensor else "name the file that holds the weights"
+
+
+def _listed(tensors: Sequence[StoredTensor]) -> str:
+    """Say what there is; a folder's tensors are its .npy files, or shards that have an index."""
+    if not tensors:
+        return "in a folder .npy files are read, or one .safetensors file, or several and an index"
+    names = printable(", ".join(map(_described, tensors[:6])))
+    return f"there are: {names}" + (", ..." if len(tensors) > 6 else "")
 
 
 def _described(tensor: StoredTensor) -> str:

@@ -29,7 +29,7 @@ def write(job: Job, temporary: Temporary) -> tuple[str, tuple[str, ...]]:
     NotFoundError
         There are no weights.
     InputError
-        A layer's name does not end with ``.weight``, as the format's do.
+        A layer's name does not end with ``.weight``, as the format's do, or it has no dimension.
     """
     dense = job.dense()
     layers = {key: layer for layer, key in dense.keys.items()}
@@ -38,6 +38,14 @@ def write(job: Job, temporary: Temporary) -> tuple[str, tuple[str, ...]]:
         if key not in layers:
             pieces = (raw.tobytes() for raw in tensor.pieces())
             entries.append(Entry(key, tensor.encoding.name, tensor.shape, pieces))
+        elif not tensor.shape:
+            raise InputError(
+                f"the layer '{printable(key)}' is a single number",
+                code="empty-layer",
+                place=job.place,
+                consequence="compressed-tensors has rows of bits",
+                hint=f"--exclude '{printable(key)}' where the mask is read",
+            )
         elif key.endswith(_WEIGHT):
             entries += _compressed(job, layers[key], key.removesuffix(_WEIGHT), tensor)
         else:
@@ -47,7 +55,7 @@ def write(job: Job, temporary: Temporary) -> tuple[str, tuple[str, ...]]:
                 place=job.place,
                 consequence="compressed-tensors would give it another name",
             )
-    write_entries(temporary, entries)
+    write_entries(temporary, entries, job.place)
     return dense.source, (*dense.notes, _CONFIG)
 
 

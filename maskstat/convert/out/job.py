@@ -69,6 +69,11 @@ class Job:
     place: str
     checkpoint: str | None = None
 
+    def sharded(self) -> Probe | None:
+        """Return the checkpoint if it is a folder of safetensors, or the index of one."""
+        probe = None if self.checkpoint is None else Probe(self.checkpoint)
+        return probe if probe is not None and probe.kind == "sharded" else None
+
     def dense(self) -> Dense:
         """Return the weights to put the mask on.
 
@@ -137,6 +142,8 @@ def match_layers(mask: Mask, tensors: Mapping[str, StoredTensor], place: str) ->
         One is not there.
     LayoutMismatchError
         One has another shape.
+    InputError
+        One could be several tensors, or is of a type that has no zero of its own.
     """
     short: dict[str, list[str]] = {}
     for key in tensors:
@@ -157,7 +164,14 @@ def match_layers(mask: Mask, tensors: Mapping[str, StoredTensor], place: str) ->
                 code="ambiguous-layer",
                 place=place,
             )
-        shape = tensors[found[0]].shape
+        shape, encoding = tensors[found[0]].shape, tensors[found[0]].encoding
+        if encoding.kind in ("packed", "scale"):
+            raise InputError(
+                f"'{printable(found[0])}' has values of type {encoding.name}",
+                code="unknown-dtype",
+                place=place,
+                consequence="a single one of them cannot be put to 0",
+            )
         if shape != layer.shape:
             raise LayoutMismatchError(
                 f"'{printable(found[0])}' has shape {shape}, the mask {layer.shape}",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -12,6 +12,7 @@ import numpy as np
 from maskstat.archive.publish import Temporary
 from maskstat.convert.out.job import Job
 from maskstat.convert.tensors import ENCODINGS
+from maskstat.errors import InputError, printable
 
 __all__ = ["HAS_WEIGHTS", "Entry", "write", "write_entries"]
 
@@ -46,21 +47,34 @@ def write(job: Job, temporary: Temporary) -> tuple[str, tuple[str, ...]]:
         Entry(layer.name, "U8", layer.shape, _octets(job, layer.name))
         for layer in job.mask.layout.layers
     ]
-    write_entries(temporary, entries)
+    write_entries(temporary, entries, job.place)
     return "", ()
 
 
 def write_entries(
     temporary: Temporary,
     entries: Sequence[Entry],
-    *,
-    metadata: Mapping[str, str] | None = None,
+    place: str,
 ) -> None:
-    """Write a header and tensors, the widest numbers first so that all are aligned."""
+    """Write a header and tensors, the widest numbers first so that all are aligned.
+
+    Raises
+    ------
+    InputError
+        Two of them have one name, or one the name of the header's own entry.
+    """
     ordered = sorted(entries, key=lambda entry: -ENCODINGS[entry.encoding].bits)
-    header: dict[str, object] = {"__metadata__": {"format": "pt", **(metadata or {})}}
+    header: dict[str, object] = {"__metadata__": {"format": "pt"}}
     at = 0
     for entry in ordered:
+        if entry.name in header:
+            raise InputError(
+                f"there cannot be a tensor '{printable(entry.name)}'",
+                code="bad-name",
+                place=place,
+                consequence="another entry of the file has that name",
+                hint="--to npz",
+            )
         header[entry.name] = {
             "dtype": entry.encoding,
             "shape": list(entry.shape),

@@ -73,11 +73,12 @@ def write_foreign(
     iteration
         The iteration; -1 is the last.
     path
-        The file to write; it appears whole or not at all.
+        The file to write; it appears whole or not at all. Zeros in a sharded checkpoint make a
+        folder of the same files.
     format
         One of `WRITABLE`.
     overwrite
-        Whether a file that is there may be replaced.
+        Whether a file that is there may be replaced; a folder never is.
     checkpoint
         A file with the weights to put the mask on: a torch state dict, safetensors or npz. Without
         it the run's own are taken where the format has weights: those after training at this
@@ -129,8 +130,12 @@ def write_foreign(
             place="--checkpoint",
             hint="leave it out, or --to zeros",
         )
-    with publication(path, overwrite=overwrite) as temporary:
-        weights, own_notes = module.write(job, temporary)
+    sharded = job.sharded() if format == "zeros" else None
+    if sharded is not None:
+        weights, own_notes = module.write_folder(job, sharded)
+    else:
+        with publication(path, overwrite=overwrite) as temporary:
+            weights, own_notes = module.write(job, temporary)
     return Written(
         path=os.fspath(path),
         format=format,
