@@ -13,8 +13,9 @@ from samples import LENET_DIGITS
 from maskstat.archive import open_archive, write
 from maskstat.mask import Mask
 from maskstat.run import Run
+from maskstat.stats.comparands import comparands
 from maskstat.stats.inventory import list_runs
-from maskstat.stats.pairs import comparands, count_pairs
+from maskstat.stats.pairs import count_pairs
 
 EIGHT = {f"layer{i}.weight": (2440,) for i in range(8)}
 

@@ -1,4 +1,4 @@
-"""How Sphinx builds these pages: ``sphinx-build -W --keep-going -b html docs docs/_build``.
+"""How Sphinx builds these pages: ``make docs``.
 
 Nothing is fetched, while building or viewing.
 """

@@ -208,9 +208,9 @@ class Layout:
         """
         if name not in self.names:
             raise NotFoundError(
-                f"there is no layer '{printable(name)}'",
+                f"there is no layer '{printable(str(name))}'",
                 code="no-such-layer",
-                consequence=closest(name, self.names),
+                consequence=closest(str(name), self.names),
             )
         return self.names.index(name)
 

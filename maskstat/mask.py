@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from maskstat.bits import (
     WORD_BITS,
@@ -44,6 +44,9 @@ class Mask:
         The pruning iteration it comes from, where there is one.
     kept : int64 (n_layers,), optional
         Kept weights a layer, where they are known without counting.
+    run
+        The run that it is an iteration of, where there is one: two masks of one run are nested,
+        and are not tested against each other.
 
     Examples
     --------
@@ -60,6 +63,7 @@ class Mask:
         label: str = "",
         iteration: int | None = None,
         kept: IntArray | None = None,
+        run: object = None,
     ) -> None:
         if source.n_words != layout.n_words:
             raise InputError(
@@ -68,8 +72,9 @@ class Mask:
                 place=label,
             )
         self.layout = layout
-        self.label = label
+        self.label = str(label)
         self.iteration = iteration
+        self.run = run
         self._source = source
         self._kept = kept
 
@@ -80,7 +85,8 @@ class Mask:
         Parameters
         ----------
         arrays
-            Layer name to an array of bool, 0/1 integers or 0/1 floats, in network order.
+            Layer name to an array or a torch tensor of bool, 0/1 integers or 0/1 floats, in
+            network order.
         label
             What to call the mask in results.
 
@@ -92,7 +98,20 @@ class Mask:
         ------
         InputError
             A value is neither 0 nor 1 or no array, or there are no layers.
+
+        Examples
+        --------
+        >>> weights = {"fc1": np.array([0.5, 0.0, -0.2]), "fc2": np.array([0.0, 1.0])}
+        >>> mask = Mask.from_arrays({name: values != 0 for name, values in weights.items()})
+        >>> mask.kept.tolist()
+        [2, 1]
         """
+        if not isinstance(arrays, Mapping):
+            raise InputError(
+                f"the layers are of type {type(arrays).__name__}",
+                code="not-binary",
+                consequence="it takes a dict of layer names and arrays, as in {'fc1': array}",
+            )
         bits = {name: _as_bool(name, array) for name, array in arrays.items()}
         layout = Layout.from_shapes({name: array.shape for name, array in bits.items()})
         return cls(layout, Words(np.concatenate([pack(b) for b in bits.values()])), label=label)
@@ -234,6 +253,8 @@ class Mask:
         )
 
     def _combine(self, other: Mask, op: Callable[[WordArray, WordArray], WordArray]) -> Mask:
+        if not isinstance(other, Mask):
+            return NotImplemented
         self.layout.require_same(other.layout, place=self.label, other_place=other.label)
         return Mask(self.layout, Words(op(self.words(), other.words())))
 
@@ -263,6 +284,8 @@ class Mask:
 
     def __le__(self, other: Mask) -> bool:
         """Tell whether every weight kept here is kept in `other`."""
+        if not isinstance(other, Mask):
+            return NotImplemented
         self.layout.require_same(other.layout, place=self.label, other_place=other.label)
         return not any(
             (self.words(*tile) & ~other.words(*tile)).any() for tile in tiles(self.n_words)
@@ -347,7 +370,7 @@ def _dense_words(layer: Layer, start: int, stop: int) -> WordArray:
 def _as_bool(name: str, values: ArrayLike) -> BoolArray:
     """Take 0/1 numbers as booleans, and nothing else."""
     try:
-        array = np.asarray(values)
+        array = _as_array(values)
     except (TypeError, ValueError, RuntimeError) as error:
         raise InputError(
             f"layer '{printable(name)}' cannot be taken as an array: {error}",
@@ -364,3 +387,13 @@ def _as_bool(name: str, values: ArrayLike) -> BoolArray:
             consequence="it is no mask",
         )
     return bits
+
+
+def _as_array(values: Any) -> NDArray[Any]:
+    """Take an array, or a torch tensor of whatever device, layout and floating type."""
+    try:
+        return np.asarray(values)
+    except (TypeError, RuntimeError):
+        if not hasattr(values, "detach"):
+            raise
+        return np.asarray(values.detach().to_dense().cpu().float())

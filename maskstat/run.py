@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import operator
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
 
@@ -11,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maskstat.bits import IntArray, WordArray, Words, layer_counts
-from maskstat.errors import InputError, NotFoundError, printable
+from maskstat.errors import InputError, NotFoundError, UsageError, printable
 from maskstat.mask import Layout, Mask
 from maskstat.table import Cell, html_table, plain
 
@@ -182,7 +183,8 @@ class Run:
     votes : uint16 (n_weights,), optional
         For consensus tickets: in how many of the inputs each weight is kept.
     provenance
-        Where it all came from: recipe, seeds, versions, parents. JSON-ready.
+        Where it all came from: recipe, seeds, versions, parents. JSON-ready. Runs are grouped by
+        ``init_seed``, which is ``provenance["seeds"]["init"]``.
     clock
         When it ran and how long it took; not part of the digest. JSON-ready.
     digest
@@ -214,7 +216,7 @@ class Run:
     place: str = ""
 
     def __post_init__(self) -> None:
-        if not RUN_ID_PATTERN.fullmatch(self.run_id):
+        if not isinstance(self.run_id, str) or not RUN_ID_PATTERN.fullmatch(self.run_id):
             raise InputError(
                 f"{self.run_id!r} is no run name",
                 code="bad-run-id",
@@ -237,7 +239,7 @@ class Run:
             )
 
     @classmethod
-    def from_masks(cls, run_id: str, masks: Sequence[Mask], **fields: Any) -> Run:
+    def from_masks(cls, run_id: str, masks: Mask | Iterable[Mask], **fields: Any) -> Run:
         """Build a run from masks over one layout, the dense network put first.
 
         Parameters
@@ -245,7 +247,7 @@ class Run:
         run_id
             Name inside an archive.
         masks
-            The masks of iterations 1, 2, ... in memory.
+            The masks of iterations 1, 2, ... in memory; one alone is iteration 1.
         **fields
             Any other field of a run.
 
@@ -259,11 +261,19 @@ class Run:
         >>> run.n_iterations, run.mask(1).n_kept
         (2, 2)
         """
+        masks = [masks] if isinstance(masks, Mask) else list(masks)
         if not masks:
             raise InputError("there are no masks", code="no-masks", place=run_id)
+        for mask in masks:
+            if not isinstance(mask, Mask):
+                raise InputError(
+                    f"a {type(mask).__name__} is no mask",
+                    code="not-a-mask",
+                    place=str(run_id),
+                    hint="Mask.from_arrays({'fc1': array}) makes one",
+                )
+            masks[0].layout.require_same(mask.layout, place=masks[0].label, other_place=mask.label)
         layout = masks[0].layout
-        for mask in masks[1:]:
-            layout.require_same(mask.layout, place=masks[0].label, other_place=mask.label)
         rows = np.stack([Mask.dense(layout).words(), *(mask.words() for mask in masks)])
         kept = np.stack([layer_counts(Words(row), layout.edges) for row in rows])
         return cls(run_id=run_id, layout=layout, masks=MaskRows(rows), kept=kept, **fields)
@@ -283,9 +293,17 @@ class Run:
 
         Raises
         ------
-        NotFoundError
-            The run has no such iteration.
+        NotFoundError, UsageError
+            The run has no such iteration; it is no whole number.
         """
+        try:
+            iteration = operator.index(iteration)
+        except TypeError as error:
+            raise UsageError(
+                f"iteration {iteration!r} is no whole number",
+                code="bad-iteration",
+                place=self.label,
+            ) from error
         row = iteration + self.n_iterations if iteration < 0 else iteration
         if not 0 <= row < self.n_iterations:
             raise NotFoundError(
@@ -295,7 +313,8 @@ class Run:
                 consequence=f"the run holds iterations 0 to {self.n_iterations - 1}",
             )
         source = _Row(self.masks, row)
-        return Mask(self.layout, source, label=self.label, iteration=row, kept=self.kept[row])
+        kept = self.kept[row]
+        return Mask(self.layout, source, label=self.label, iteration=row, kept=kept, run=self)
 
     def density(self, iteration: int = -1) -> float:
         """Return the kept share of the prunable weights at one iteration."""
@@ -346,7 +365,7 @@ class Run:
         {'iteration': 1, 'size': 4, 'kept': 3, 'density': 0.75}
         """
         size = self.layout.size
-        measured = {name: values for name, values in self.series.items() if values.ndim == 1}
+        measured = {name: values for name, values in self.series.items() if np.ndim(values) == 1}
         return [
             {
                 "iteration": t,

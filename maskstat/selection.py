@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 from typing import Protocol, TypeVar
 
 from maskstat.errors import NotFoundError, UsageError, closest
 
-__all__ = ["RUN_KEYS", "Selectable", "parse_iterations", "select_runs"]
+__all__ = ["RUN_KEYS", "Selectable", "listed", "parse_iterations", "select_runs"]
 
 RUN_KEYS = ("run", "status", "model", "dataset", "method", "seed", "replicate")
 
@@ -32,6 +32,26 @@ T = TypeVar("T", bound=Selectable)
 
 _RANGE = re.compile(r"([0-9]{1,19})(?:-([0-9]{1,19}))?")
 """Numbers as long as a seed of 64 bits may be."""
+
+
+def listed(words: str | Sequence[str] | None) -> list[str]:
+    """Return words as a list, whether there are several, one or none.
+
+    Parameters
+    ----------
+    words
+        One word, several, or None.
+
+    Returns
+    -------
+    list of str
+
+    Examples
+    --------
+    >>> listed("fc*"), listed(["conv1", "fc*"]), listed(None)
+    (['fc*'], ['conv1', 'fc*'], [])
+    """
+    return [words] if isinstance(words, str) else list(words or ())
 
 
 def parse_iterations(text: str, n_iterations: int, *, place: str = "") -> list[int]:

@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
-from maskstat.errors import printable
+from maskstat.errors import InputError, NotFoundError, closest, printable
 
 __all__ = [
     "Cell",
@@ -21,6 +21,7 @@ __all__ = [
     "json_schema",
     "plain",
     "readable",
+    "require_table",
 ]
 
 Cell: TypeAlias = str | int | float | bool | None
@@ -87,12 +88,36 @@ class Table:
         return list(self)
 
     def column(self, name: str) -> list[Cell]:
-        """Return one column's values."""
+        """Return one column's values.
+
+        Raises
+        ------
+        NotFoundError
+            There is no such column.
+        """
+        self._require([name])
         return [plain(value) for value in self.data[name]]
 
     def where(self, **conditions: Cell) -> list[dict[str, Cell]]:
-        """Return the rows whose columns equal the given values."""
+        """Return the rows whose columns equal the given values.
+
+        Raises
+        ------
+        NotFoundError
+            There is no such column.
+        """
+        self._require(conditions)
         return [row for row in self if all(row[k] == v for k, v in conditions.items())]
+
+    def _require(self, names: Iterable[str]) -> None:
+        for name in names:
+            if name not in self.data:
+                raise NotFoundError(
+                    f"there is no column '{name}'",
+                    code="no-such-column",
+                    place=self.schema,
+                    consequence=closest(name, self.data, limit=len(self.data)),
+                )
 
     def to_dict(self) -> dict[str, Any]:
         """Return schema, inputs, parameters and rows, ready for JSON: no NaN, no infinity."""
@@ -110,6 +135,32 @@ class Table:
         """Show the first rows in a notebook."""
         numeric = {name for name, c in self.columns.items() if c.kind in ("integer", "number")}
         return html_table(list(self.data), iter(self), n_rows=len(self), numeric=numeric)
+
+
+def require_table(table: object, schema: str, *, source: str) -> None:
+    """Raise unless something is the table of one statistic.
+
+    Parameters
+    ----------
+    table
+        Anything.
+    schema
+        The table's schema.
+    source
+        Name of the function that returns such tables, for the error.
+
+    Raises
+    ------
+    InputError
+        It is no table, or that of another statistic.
+    """
+    kind = table.schema if isinstance(table, Table) else type(table).__name__
+    if kind != schema:
+        raise InputError(
+            f"this is of type {kind}",
+            code="wrong-table",
+            consequence=f"what {source}() returns is wanted",
+        )
 
 
 def html_table(

@@ -69,9 +69,21 @@ def test_pair_counts_equal_boolean_arithmetic(masks, data):
 
 @contextmanager
 def under(tiling):
-    """Make the kernel work in these tiles."""
+    """Make the kernel work in these tiles, and see that it holds no more than they allow."""
+    stack_shared, at_once = bits._stack_shared, bits.at_once
+
+    def of_few_masks(masks, *rest):
+        assert len(masks) <= tiling.masks
+        return stack_shared(masks, *rest)
+
+    def in_few_threads(work, parts):
+        assert len(parts) <= tiling.threads
+        return at_once(work, parts)
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(bits, "pair_tiling", lambda *_, **__: tiling)
+        patch.setattr(bits, "_stack_shared", of_few_masks)
+        patch.setattr(bits, "at_once", in_few_threads)
         yield
 
 
@@ -180,11 +192,28 @@ def test_threads_and_limits_change_nothing_but_the_way():
         assert bits.pair_counts(sources, [(0, 1)], edges, **options).tolist() == expected
 
 
+@pytest.mark.parametrize("pairs", [[(0, 1)], [(0, 1), (0, 2), (1, 2)]])
+def test_large_masks_in_files_are_read_by_one_thread(pairs, monkeypatch):
+    monkeypatch.setattr(bits, "n_threads", lambda n_bytes, asked: 3)
+    rows = np.random.default_rng(3).integers(0, 1 << 64, (3, 500), np.uint64)
+    counts = bits.pair_counts([InOrder(Words(row)) for row in rows], pairs, np.array([0, 500]))
+    assert counts.tolist() == [[int(np.bitwise_count(rows[a] & rows[b]).sum())] for a, b in pairs]
+
+
+@pytest.mark.parametrize("edges", [[0], [0, 0, 0]])
+def test_masks_without_words_share_nothing(edges):
+    empty = Words(np.empty(0, np.uint64))
+    counts = bits.pair_counts([empty, empty], [(0, 1), (1, 1)], np.array(edges))
+    assert counts.tolist() == [[0] * (len(edges) - 1)] * 2
+
+
 def test_a_mask_says_whether_threads_may_cut_it():
     run = Run.from_masks("r", [Mask.from_arrays({"a": [1, 0], "b": [1]})])
     assert bits.sliceable(run.mask())
     assert bits.sliceable(run.mask().restrict(["b"]))
-    assert not bits.sliceable(Mask(run.layout, InOrder(Words(run.mask().words()))))
+    in_file = Mask(run.layout, InOrder(Words(run.mask().words())))
+    assert not bits.sliceable(in_file)
+    assert not bits.sliceable(in_file.restrict(["b", "a"]))
 
 
 @pytest.mark.parametrize(("n_words", "tile"), [(0, 3), (1, 3), (3, 3), (10, 3)])

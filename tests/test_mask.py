@@ -20,7 +20,9 @@ def test_arrays_survive_packing(arrays):
     for name, array in mask.to_arrays().items():
         np.testing.assert_array_equal(array, arrays[name])
     assert mask.kept.tolist() == [int(array.sum()) for array in arrays.values()]
-    assert mask.density == pytest.approx(1 - mask.sparsity)
+    everything = np.concatenate([array.ravel() for array in arrays.values()])
+    assert mask.density == pytest.approx(everything.mean())
+    assert mask.sparsity == pytest.approx((~everything).mean())
 
 
 @given(mask_arrays, st.randoms(use_true_random=False))
@@ -73,6 +75,21 @@ def test_layers_that_a_mask_does_not_have_are_dense(arrays, size):
     assert counted.tolist() == dense.layout.sizes.tolist()
 
 
+def test_masks_are_equal_over_one_layout_only():
+    mask = Mask.from_arrays({"a": [1, 0]})
+    assert mask == Mask.from_arrays({"a": [True, False]}, label="of another name")
+    for other in (Mask.from_arrays({"b": [1, 0]}), Mask.from_arrays({"a": [[1, 0]]}), [1, 0]):
+        assert mask != other
+
+
+@pytest.mark.parametrize("n_words", [1, 3])
+def test_words_have_the_length_of_their_layout(n_words):
+    layout = Layout.from_shapes({"a": (64,), "b": (1,)})
+    with pytest.raises(InputError) as caught:
+        Mask(layout, Words(np.zeros(n_words, np.uint64)))
+    assert caught.value.code == "wrong-length"
+
+
 def test_layers_start_on_word_boundaries():
     layout = Layout.from_shapes({"a": (65,), "b": (2, 3)}, others={"bias": (3,), "scalar": ()})
     assert layout.edges.tolist() == [0, 2, 3]
@@ -87,7 +104,10 @@ def test_only_zeros_and_ones_make_a_mask(value):
     assert caught.value.code == "not-binary"
 
 
-@pytest.mark.parametrize("rows", [[[1], [1, 0]], [1, [0]], ["1", "0"], [None], None])
+@pytest.mark.parametrize(
+    "rows",
+    [[[1], [1, 0]], [1, [0]], ["1", "0"], [None], None, [1 + 0j, 0j], np.array([1, 0], object)],
+)
 def test_what_is_no_array_of_numbers_is_no_mask(rows):
     with pytest.raises(InputError) as caught:
         Mask.from_arrays({"fc": rows})

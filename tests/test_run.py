@@ -3,7 +3,7 @@ import pytest
 
 from maskstat.errors import InputError, NotFoundError, UsageError
 from maskstat.mask import Mask
-from maskstat.run import Run, Weights
+from maskstat.run import MaskRows, Run, Weights
 from maskstat.selection import parse_iterations, select_runs
 
 
@@ -18,6 +18,12 @@ def test_the_dense_network_comes_first():
     assert run.mask(0) == Mask.dense(run.layout)
     assert run.mask().iteration == 2
     assert run.density(1) == pytest.approx(2 / 3)
+
+
+def test_some_layers_of_a_mask_still_say_where_they_are_from():
+    run = Run.from_masks("mine", [Mask.from_arrays({"conv": [1, 0], "fc": [1, 1]})])
+    part = run.mask(1).restrict(["fc"])
+    assert (part.label, part.iteration) == ("mine", 1)
 
 
 def test_a_series_that_ends_early_has_no_value_after_it():
@@ -42,6 +48,14 @@ def test_counts_have_the_masks_shape():
     run = run_of([1, 0])
     with pytest.raises(InputError, match="kept counts"):
         Run(run_id="r", layout=run.layout, masks=run.masks, kept=np.zeros((1, 1), np.int64))
+
+
+def test_a_run_holds_a_mask_or_more():
+    run = run_of([1, 0])
+    none = np.empty((0, run.layout.n_words), np.uint64)
+    with pytest.raises(InputError) as caught:
+        Run(run_id="r", layout=run.layout, masks=MaskRows(none), kept=run.kept[:0])
+    assert caught.value.code == "bad-run"
 
 
 def test_stored_weights_are_found_by_iteration():

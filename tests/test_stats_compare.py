@@ -41,6 +41,10 @@ def test_layers_equal_scipy(seed, density):
             assert row["log10_p"] is None
             continue
         assert row["jaccard"] == pytest.approx(shared / (x | y).sum())
+        high = np.arange(math.ceil(law.mean()), min(x.sum(), y.sum()) + 1)
+        high = high[2 * law.sf(high - 1) <= 0.05 + 1e-12]
+        lift = high[0] / law.mean() if high.size else None
+        assert row["min_lift"] == (lift and pytest.approx(lift))
         p = min(1.0, 2 * min(law.cdf(shared), law.sf(shared - 1)))
         assert row["log10_p"] == pytest.approx(math.log10(p), abs=1e-9)
         assert row["z"] == pytest.approx((shared - law.mean()) / law.std(), rel=1e-9)
@@ -219,7 +223,8 @@ def test_summaries_do_not_depend_on_labels():
     left, right = (summarize(compare(*masks)).where(layer="total")[0] for masks in (named, unnamed))
     assert left == right
     assert left["runs"] == 5
-    summarize(compare(named[0], named[0], named[1]))
+    (twice,) = summarize(compare(named[0], named[0], named[1])).where(layer="total")
+    assert (twice["pairs"], twice["runs"]) == (3, 3), "two inputs of one label are two"
 
 
 def test_a_layer_of_another_shape_is_never_stretched():

@@ -232,6 +232,12 @@ def test_small_bins_are_counted_together():
     assert moved.statistic == pytest.approx(test.statistic)  # only within a group
 
 
+@pytest.mark.parametrize(("n", "last"), [(170, (2, 3)), (171, (3, 3))])
+def test_groups_expect_five_weights_or_more(n, last):
+    null = bin_moments(1000, [n] * 3)  # n**3 / 10**6 are shared by all: 4.91 and 5.0002
+    assert bins_omnibus(np.round(null.mean), null).groups[-1] == last
+
+
 @pytest.mark.parametrize(
     ("N", "sizes"), [(1, [1, 1]), (10, [0, 4, 10]), (1000, [1, 1, 1]), (50, [25]), (4, [2, 2, 2])]
 )
@@ -302,6 +308,7 @@ def test_nothing_is_certain_at_zero():
 
 def test_normal_p_of_a_bin():
     assert bin_log_p(5, 9.9, 2.0) is None
+    assert bin_log_p(10, 10.0, 2.0) == 0.0
     assert bin_log_p(5, 20.0, 0.0) is None
     assert bin_log_p(100, 100.2, 5.0) == 0.0
     assert bin_log_p(120, 100.0, 5.0) == bin_log_p(80, 100.0, 5.0)

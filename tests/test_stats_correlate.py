@@ -263,11 +263,17 @@ def test_weights_that_are_not_stored_are_asked_for():
     with pytest.raises(NotFoundError, match="no initial weights"):
         correlate(bare)
     with pytest.raises(InputError, match="a mask alone"):
-        correlate(run.mask(1))
+        correlate(~~run.mask(1))
     broken = np.full((1, TOTAL), np.nan, np.float32)
     weights = run.weights | {"final": Weights(values=broken, iterations=(2,))}
     with pytest.raises(InputError, match=r"r@2, layer conv: .* not a number"):
         correlate(Run.from_masks("r", [run.mask(1), run.mask(2)], weights=weights))
+
+
+def test_a_mask_of_a_run_has_its_weights():
+    run, _, _ = trained_run(13)
+    for t in (1, 2):
+        assert correlate(run.mask(t)).rows() == correlate((run, t)).rows()
 
 
 def test_one_layer_is_read_at_a_time():

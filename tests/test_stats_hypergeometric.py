@@ -76,8 +76,8 @@ def test_equals_exact_fractions(counts):
     for i, p in enumerate(law.values()):
         before, running = running, running + p
         assert at_x[i] == pytest.approx(log_of(p), rel=1e-12, abs=1e-13)
-        assert at_most[i] == pytest.approx(log_of(running), rel=1e-12)
-        assert at_least[i] == pytest.approx(log_of(1 - before), rel=1e-12)
+        assert at_most[i] == pytest.approx(log_of(running), rel=1e-12, abs=1e-300)
+        assert at_least[i] == pytest.approx(log_of(1 - before), rel=1e-12, abs=1e-300)
 
 
 @pytest.mark.parametrize(
@@ -146,6 +146,7 @@ def test_tails_are_monotone_and_share_one_overlap(counts, x):
     low, high = (int(v) for v in support(N, a, b))
     x = low + x % (high - low + 1)
     at_most, at_least = log_tails(np.arange(x, x + 3), N, a, b)
+    assert max(at_most.max(), at_least.max()) <= 0
     assert np.all(at_most[1:] >= at_most[:-1] - 1e-13)
     assert np.all(at_least[1:] <= at_least[:-1] + 1e-13)
     both = math.exp(at_most[0]) + math.exp(at_least[0]) - math.exp(float(log_pmf(x, N, a, b)))
@@ -169,6 +170,16 @@ def test_a_single_possible_overlap_is_certain(N, a, b, x):
     assert [float(v) for v in log_tails(x, N, a, b)] == [0.0, 0.0]
     assert float(log_pmf(x, N, a, b)) == pytest.approx(0.0, abs=1e-14)
     assert float(moments(N, a, b)[1]) == 0.0
+
+
+@pytest.mark.parametrize("few", [1, 3])
+@pytest.mark.parametrize("N", [10**6, 10**12, 10**15])
+def test_tails_next_to_one_keep_their_digits(N, few):
+    """Of a mask of all but a few weights the other one, of five, almost surely shares all."""
+    missed = 1 - Fraction(math.comb(N - few, 5), math.comb(N, 5))
+    expected = pytest.approx(math.log1p(-float(missed)), rel=1e-12, abs=0)
+    assert float(log_tails(5, N, N - few, 5)[1]) == expected
+    assert float(log_tails(0, N, few, 5)[0]) == expected
 
 
 def test_outside_the_support():

@@ -121,7 +121,7 @@ def test_what_does_not_fit_is_refused():
     with pytest.raises(NotFoundError, match="no initial weights"):
         initial(a, Run.from_masks("b", [a.mask(1)]))
     with pytest.raises(InputError, match="a mask alone"):
-        initial(a, a.mask(1))
+        initial(a, ~~a.mask(1))
     with pytest.raises(UsageError, match="2 iterations are selected"):
         initial(run_of("b", 2, iterations=2), iteration="all")
     with pytest.raises(UsageError, match="0 bins"):

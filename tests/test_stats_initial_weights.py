@@ -156,5 +156,6 @@ def test_inputs_that_do_not_fit_are_refused():
     for bad in (np.nan, np.inf):
         with pytest.raises(InputError, match="not-finite"):
             initial_weights({"fc": np.array([1.0, bad])}, {})
-    with pytest.raises(UsageError, match="bins"):
-        initial_weights(weights, masks, bins=0)
+    for bins in (0, 10_001):
+        with pytest.raises(UsageError, match="bins"):
+            initial_weights(weights, masks, bins=bins)

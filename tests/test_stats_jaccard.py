@@ -212,14 +212,11 @@ def test_log_odds_has_haldanes_half_and_woolfs_error():
     )
 
 
-@pytest.mark.parametrize("name", sorted(MEASURES))
+@pytest.mark.parametrize("name", sorted(set(MEASURES) - {"log-odds-se"}))
 def test_every_measure_is_monotone_in_the_overlap(name):
-    x = np.arange(0, 61)
-    value = measure(name, x, 200, 60, 90)
-    if name != "log-odds-se":
-        step = np.diff(value)
-        assert np.all(step < 0) if name in FALLING else np.all(step > 0)
-    assert np.all(np.isfinite(value))
+    value = measure(name, np.arange(61), 200, 60, 90)
+    step = np.diff(value)
+    assert np.all(step < 0) if name in FALLING else np.all(step > 0)
 
 
 @pytest.mark.parametrize("name", ["lift", "z", "kappa", "mcc", "adjusted-overlap"])

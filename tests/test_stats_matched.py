@@ -245,9 +245,14 @@ def test_iterations_of_one_run_are_not_tested():
 
 
 def test_a_single_layer_has_nothing_to_relabel():
-    table = matched(Mask.from_arrays({"fc": [[1, 0]]}), Mask.from_arrays({"fc": [[0, 1]]}), draws=2)
+    pair = [Mask.from_arrays({"fc": row}) for row in ([[1, 1, 0]], [[0, 1, 1]])]
+    table = matched(*pair, draws=2)
     assert table.column("units") == [None, 0]
-    assert table.column("matched") == table.column("shared") == [0, 0]
+    assert table.column("matched") == table.column("shared") == [1, 1]
+    total = table.where(layer="total")[0]
+    assert total["moved"] == 0
+    assert "one chain" in total["note"]
+    assert "no unit may be relabelled" in total["note"]
     empty = matched(Mask.from_arrays({"fc": [[0]]}), Mask.from_arrays({"fc": [[0]]}), draws=2)
     assert empty.column("jaccard") == empty.column("matched_jaccard") == [1, 1]
     assert empty.column("z") == [None, None]
@@ -264,11 +269,3 @@ def test_what_does_not_fit_is_refused():
     apart = Mask.from_arrays({"a": np.ones((3, 4)), "b": np.ones((2, 5))})
     with pytest.raises(InputError, match="does not follow"):
         matched(apart, apart)
-
-
-def test_a_single_layer_has_no_unit_to_relabel():
-    pair = [mask_of({"fc": row}) for row in ([[1, 1, 0]], [[0, 1, 1]])]
-    total = matched(*pair, draws=2).where(layer="total")[0]
-    assert (total["units"], total["moved"], total["matched"]) == (0, 0, total["shared"])
-    assert "one chain" in total["note"]
-    assert "no unit may be relabelled" in total["note"]

@@ -326,9 +326,9 @@ def test_half_a_second_at_ten_billion_weights():
     mean = int(shared_by_all_cumulants(10**10, sizes).mean)
     seconds = []
     for _ in range(3):
-        start = time.perf_counter()
+        start = time.process_time()
         shared_by_all_log_tails(mean + 10**5, 10**10, sizes)
-        seconds.append(time.perf_counter() - start)
+        seconds.append(time.process_time() - start)
     assert min(seconds) < 0.5
 
 

@@ -302,6 +302,20 @@ def test_shared_density_of_neurons_is_noticed():
     assert row["note"] == "neuron-density"
 
 
+def test_density_is_noticed_where_it_explains_a_significant_overlap_only():
+    explained = []
+    for seed in range(20):
+        row = compare(*masks(*random_arrays(2, seed=seed))).rows()[0]
+        assert abs(row["z"]) < 3
+        assert row["note"] is None
+        explained.append(min(abs(row["z_row"]), abs(row["z_column"])) < 0.5 * abs(row["z"]))
+    assert any(explained)
+    a, b = random_arrays(2, shape=(60, 50))
+    alike = compare(*masks(a, np.where(np.arange(50) < 25, a, b))).rows()[0]
+    assert min(alike["z_row"], alike["z_column"]) > 0.7 * alike["z"] > 10
+    assert alike["note"] is None
+
+
 def rejection(null, draw, times, alpha=0.05):
     """Share of pairs of one distribution that a null rejects."""
     rejected = 0

@@ -76,6 +76,7 @@ def test_tails_equal_exact_convolution(layers):
     lowest, counts, denominator = convolved(*layers)
     x = np.arange(lowest, lowest + len(counts))
     at_most, at_least = log_tails_total(x, *layers)
+    assert at_most[-1] == at_least[0] == 0
     running = 0
     for i, ways in enumerate(counts):
         below = log_ratio(running + ways, denominator)

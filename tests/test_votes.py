@@ -1,3 +1,5 @@
+import threading
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -5,6 +7,7 @@ from hypothesis import strategies as st
 
 from maskstat import bits, votes
 from maskstat.bits import Words
+from maskstat.threads import at_once
 from maskstat.tiling import LEAST_MEMORY
 
 
@@ -60,12 +63,18 @@ def test_more_votes_than_masks_is_nobody():
 
 
 @given(stacks(), st.integers(1, 5), st.integers(1, 4), st.data())
-def test_a_tally_across_tiles_and_threads(layers, tile, threads, data):
+def test_a_tally_across_tiles_and_threads(layers, tile, n_threads, data):
     n = layers[0].shape[0]
     sizes = np.array([layer.shape[1] for layer in layers])
     least = data.draw(st.integers(0, n))
+
+    def in_few_threads(work, parts):
+        assert len(parts) <= n_threads
+        return at_once(work, parts)
+
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(votes, "vote_tiling", lambda *_, **__: (tile, threads))
+        patch.setattr(votes, "vote_tiling", lambda *_, **__: (tile, n_threads))
+        patch.setattr(votes, "at_once", in_few_threads)
         found = votes.tally(sources_of(layers), edges_of(layers), sizes, least=least)
     counts = [layer.sum(axis=0) for layer in layers]
     assert found.histogram.tolist() == [np.bincount(c, minlength=n + 1).tolist() for c in counts]
@@ -86,6 +95,29 @@ def test_large_masks_are_counted_by_threads_alike(options):
     assert found.histogram[:, 4].tolist() == [bits.count(every[:3]), bits.count(every[3:])]
     n_votes = found.histogram @ np.arange(5)
     assert n_votes.tolist() == [bits.count(rows[:, :3].ravel()), bits.count(rows[:, 3:].ravel())]
+
+
+class InOrder:
+    """A mask that is read as files are: by one thread, from its first word to its last."""
+
+    def __init__(self, words):
+        self._words = words
+        self.n_words = words.size
+        self._thread = threading.get_ident()
+        self._read = 0
+
+    def words(self, start, stop):
+        assert (threading.get_ident(), start) == (self._thread, self._read)
+        self._read = stop
+        return self._words[start:stop]
+
+
+def test_large_masks_in_files_are_read_by_one_thread(monkeypatch):
+    monkeypatch.setattr(votes, "n_threads", lambda n_bytes, asked: 3)
+    rows = np.random.default_rng(3).integers(0, 1 << 64, (3, 500), np.uint64)
+    sources = [InOrder(row) for row in rows]
+    found = votes.vote_histogram(sources, np.array([0, 500]), np.array([64 * 500]))
+    assert found[0, 3] == bits.count(rows[0] & rows[1] & rows[2])
 
 
 @pytest.mark.parametrize("n", [*range(1, 20), 31, 32, 63, 64, 100])

@@ -157,6 +157,9 @@ def _locked(descriptor: int) -> bool:
 
 def _existing_mode(target: str, place: str, *, overwrite: bool) -> int | None:
     """Return the permissions of the file to be replaced; refuse what may not be."""
+    # The place, not the target: /dev/stdout leads to a pipe, which has no path.
+    if os.path.exists(place) and not os.path.isfile(place):
+        raise _not_a_file(place)
     try:
         status = os.lstat(target)
     except FileNotFoundError:
@@ -231,7 +234,7 @@ def _exists(place: str) -> OutputExistsError:
 
 def _not_a_file(place: str) -> StorageError:
     return StorageError(
-        "it is a folder or a device",
+        "it is a folder, a device or a pipe" if place else "the name is empty",
         code="not-a-file",
         place=place,
         consequence="nothing was written",

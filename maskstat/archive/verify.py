@@ -137,7 +137,7 @@ def _check_archive(archive: Archive) -> Iterator[Finding]:
     yield _passed("structure", archive.path, "superblock, links, types, storage, shapes, layouts")
     try:
         archive.guard_all()
-        yield _passed("content", archive.path, f"{len(archive.run_ids)} runs in the content digest")
+        yield _passed("content", archive.path, f"runs in the digest: {len(archive.run_ids)}")
     except (UnsafeArchiveError, CorruptArchiveError) as error:
         yield _failed("content", archive.path, error)
 
@@ -155,7 +155,7 @@ def _check_run(reader: RunReader) -> Iterator[Finding]:
             reader.array(path).check()
         except ArchiveError as error:
             wrong.append(_failed("arrays", f"{run.label}: {path}", error))
-    yield from wrong or [_passed("arrays", run.label, f"{len(reader.array_paths)} digests")]
+    yield from wrong or [_passed("arrays", run.label, f"digests: {len(reader.array_paths)}")]
     yield from _check_masks(run)
     yield _check_series(run)
     if isinstance(run.votes, FileArray) and not wrong:

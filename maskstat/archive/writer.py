@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from itertools import pairwise
 from typing import Any
@@ -18,7 +18,7 @@ from maskstat.archive.payloads import BytesPayload, MaskPayload
 from maskstat.archive.reader import Archive, open_archive
 from maskstat.archive.rows import FileMasks, RowCheck
 from maskstat.archive.run_parts import run_attributes, run_payloads
-from maskstat.errors import InputError, StorageError
+from maskstat.errors import InputError, StorageError, UsageError
 from maskstat.run import Run
 
 __all__ = ["recheck", "to_bytes", "write"]
@@ -58,8 +58,20 @@ def write(
         The file system does not allow it, or no space is left.
     InputError
         A run contradicts itself, or two have one name.
+    UsageError
+        What is to be written is no run.
     """
-    runs = [runs] if isinstance(runs, Run) else list(runs)
+    runs = list(runs) if isinstance(runs, Iterable) else [runs]
+    for run in runs:
+        if not isinstance(run, Run):
+            raise UsageError(
+                f"an archive is made of runs, and this is of type {type(run).__name__}",
+                code="not-a-run",
+                place=os.fspath(path),
+                consequence="nothing was written",
+                hint="Run.from_masks(name, masks) makes one of masks, consensus(...).to_run() of a "
+                "ticket",
+            )
     expected = None if replaces is None else partial(_holds, digest=replaces)
     with publish.publication(path, overwrite=overwrite, replaces=expected) as temporary:
         if sum(_size(run) for run in runs) <= spec.IMAGE_BYTES:

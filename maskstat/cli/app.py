@@ -6,7 +6,6 @@ import atexit
 import errno
 import gc
 import importlib
-import io
 import os
 import signal
 import sys
@@ -17,6 +16,7 @@ import click
 
 from maskstat import __version__
 from maskstat.cli.common import furnish
+from maskstat.cli.streams import prepare_streams
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -96,6 +96,19 @@ class MaskstatGroup(click.Group):
             ctx.fail(f"there is no command '{printable(name)}'; {closest(name, COMMANDS)}")
         return super().resolve_command(ctx, args)
 
+    def make_context(
+        self,
+        info_name: str | None,
+        args: list[str],
+        parent: click.Context | None = None,
+        **extra: Any,
+    ) -> click.Context:
+        """Read the options; --help and --version are results, which may not be writable."""
+        try:
+            return super().make_context(info_name, args, parent, **extra)
+        except OSError as error:
+            raise click.exceptions.Exit(_explain(error)) from None
+
     def _written(self, ctx: click.Context) -> Any:
         """Run the command, and have what it wrote leave the buffer, where that can fail."""
         try:
@@ -121,6 +134,14 @@ class MaskstatGroup(click.Group):
 
 
 def _explain(error: Exception) -> int:
+    """Say what went wrong, if anybody listens, and return the exit status that it has."""
+    try:
+        return _explained(error)
+    except BrokenPipeError:
+        return EXIT_BROKEN_PIPE
+
+
+def _explained(error: Exception) -> int:
     """Say what went wrong on standard error, and return the exit status that it has."""
     from maskstat.cli.report import report
     from maskstat.errors import MaskstatError, StorageError
@@ -132,12 +153,13 @@ def _explain(error: Exception) -> int:
         _silence(sys.stdout)
         if isinstance(error, BrokenPipeError):
             return EXIT_BROKEN_PIPE
-        full = error.filename is None and error.errno == errno.ENOSPC
+        unwritten = error.filename is None and error.errno in (errno.ENOSPC, errno.EBADF)
+        closed = unwritten and error.errno == errno.EBADF
         failure = StorageError(
-            error.strerror or str(error),
+            "it is closed" if closed else error.strerror or str(error),
             code="os-error",
-            place="standard output" if full else str(error.filename or ""),
-            consequence="the result could not be written" if full else "",
+            place="standard output" if unwritten else str(error.filename or ""),
+            consequence="the result could not be written" if unwritten else "",
         )
         report(failure)
         return failure.exit_status
@@ -160,9 +182,13 @@ def _silence(stream: Any) -> None:
         return
 
 
+class Terminated(BaseException):
+    """SIGTERM came; no SystemExit, which a user's own model may raise and which ends a run only."""
+
+
 def _terminate(signum: int, frame: FrameType | None) -> NoReturn:
     """Leave by an exception, so that temporary files are removed on the way out."""
-    raise SystemExit(EXIT_TERMINATED)
+    raise Terminated
 
 
 @click.group(cls=MaskstatGroup, context_settings=HELP_SETTINGS)
@@ -197,14 +223,15 @@ furnish(cli)
 def main() -> NoReturn:
     """Run the command line, and leave without taking numpy and HDF5 apart object by object."""
     signal.signal(signal.SIGTERM, _terminate)
-    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
-        if getattr(sys, name) is None:  # closed by the caller
-            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115
-    _escape_what_cannot_be_printed()
+    prepare_streams()
     try:
         cli.main(prog_name="maskstat", terminal_width=_width())
     except SystemExit as done:
         status = done.code if isinstance(done.code, int) else int(done.code is not None)
+    except Terminated:
+        status = EXIT_TERMINATED
+    except BrokenPipeError:  # nobody reads what was wrong with the command
+        status = EXIT_BROKEN_PIPE
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
         try:
@@ -212,12 +239,6 @@ def main() -> NoReturn:
         except OSError:
             status = status or EXIT_BROKEN_PIPE
     os._exit(status)
-
-
-def _escape_what_cannot_be_printed() -> None:
-    """Print letters that the terminal's encoding lacks as escapes rather than fail on them."""
-    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
-        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def _width() -> int:

@@ -132,7 +132,11 @@ def _rename(level: Level, names: Mapping[str, str]) -> Level:
 def _layout(levels: Sequence[Level], place: str) -> Layout:
     """Return the layers of all levels, which have to be the same."""
     shapes = _shapes(levels[0].masks, place)
-    layout = Layout.from_shapes(shapes)
+    try:
+        layout = Layout.from_shapes(shapes)
+    except InputError as error:
+        error.place = error.place or place
+        raise
     for number, level in enumerate(levels[1:], 2):
         here = _shapes(level.masks, place)
         if here != shapes:

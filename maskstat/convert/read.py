@@ -222,11 +222,14 @@ def standard_input() -> bytes:
     Raises
     ------
     StorageError
-        It is closed.
+        It is closed, or has nothing.
     """
     try:
-        return sys.stdin.buffer.read()
+        content = sys.stdin.buffer.read()
     except (AttributeError, ValueError, OSError):
+        content = b""
+    if not content:
         raise StorageError(
-            "it cannot be read", code="no-input", place="standard input", hint="cat run.h5 | ..."
-        ) from None
+            "it has nothing", code="no-input", place="standard input", hint="cat run.h5 | ..."
+        )
+    return content

@@ -34,8 +34,14 @@ def drawable_rows(
     Raises
     ------
     InputError
-        A column is missing, or there are no rows.
+        It is no table, a column is missing, or there are no rows.
     """
+    if not isinstance(table, Table):
+        raise InputError(
+            f"a {type(table).__name__} is no table",
+            code="wrong-table",
+            consequence=f"this figure is drawn from what {source}() returns",
+        )
     for name in columns:
         if name not in table.data:
             raise InputError(

@@ -62,7 +62,7 @@ class Grid:
         tree = read_toml(path)
         table = tree.pop("grid", {})
         if not isinstance(table, Mapping):
-            raise _bad_axis("it is no table", str(path), "grid")
+            raise _bad_axis("it is no table", str(path), "")
         axes: dict[str, Any] = {}
         for key, values in _axes(table, str(path)):
             if key in axes:
@@ -71,8 +71,8 @@ class Grid:
         base = Recipe.from_mapping(tree, place=str(path))
         if axes and "engine" not in tree.get("train", {}):
             base = base.replace(engine="auto")
-        base = base.with_settings(settings)
-        grid = cls(base=base, axes=axes)
+        grid = cls(base=base.with_settings(settings), axes=axes)
+        _require_one_schedule(tree.get("prune", {}), base, axes, str(path))
         grid.recipes  # noqa: B018  every combination has to be a recipe
         return grid
 
@@ -120,6 +120,25 @@ class Grid:
                 raise _bad_axis(f"two runs are called '{name}'", "grid", "")
             found[name] = recipe
         return found
+
+
+def _require_one_schedule(
+    given: Mapping[str, Any], base: Recipe, axes: Mapping[str, Any], path: str
+) -> None:
+    """Raise if a file says in two ways how much is pruned; a resolved recipe repeats itself."""
+    repeated = {"iterations": len(base.levels), "fraction": Recipe().fraction}
+    also = [
+        f"prune.{name}"
+        for name, value in repeated.items()
+        if f"prune.{name}" in axes or given.get(name, value) != value
+    ]
+    if also and all(axes.get("prune.levels", [base.levels])):
+        raise UsageError(
+            f"prune.levels is given beside {' and '.join(also)}",
+            code="conflicting-options",
+            place=path,
+            consequence="levels say both how often and how much is pruned",
+        )
 
 
 def _text(value: object) -> str:

@@ -7,7 +7,6 @@ import importlib
 import importlib.util
 import inspect
 import pkgutil
-import re
 import sys
 import sysconfig
 import traceback
@@ -49,8 +48,9 @@ def is_path(name: str) -> bool:
     >>> is_path("torchvision.models:resnet18"), is_path("resnet18"), is_path("emnist:")
     (True, False, False)
     """
-    part = r"[^\W\d]\w*(\.[^\W\d]\w*)*"
-    return re.fullmatch(f"{part}:{part}", name) is not None
+    module, colon, path = name.partition(":")
+    parts = (*module.split("."), *path.split("."))
+    return bool(colon) and all(map(str.isidentifier, parts))
 
 
 @contextmanager

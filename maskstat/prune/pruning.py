@@ -21,6 +21,7 @@ from maskstat.prune.criteria import (
     criterion_named,
     large_final,
 )
+from maskstat.prune.imports import told
 from maskstat.prune.methods import Method, TrainedLayer, Uniform, is_bundled, method_named
 from maskstat.prune.recipe import Recipe
 from maskstat.prune.schedule import FractionSchedule, LevelSchedule, Schedule
@@ -77,7 +78,8 @@ class Pruning:
         Parameters
         ----------
         final, start : float32 (n_weights,)
-            The weights after the last training and before it, in layout order.
+            The weights after the last training, and as they were drawn (see `TrainedLayer`), in
+            layout order.
         kept : bool (n_weights,)
             What that training kept; left as it is.
         iteration
@@ -186,7 +188,7 @@ class Pruning:
         except Exception as error:
             if is_bundled(self.method):
                 raise
-            raise self._broken(layer, f"{type(error).__name__}: {printable(str(error))}") from error
+            raise self._broken(layer, told(error)) from error
         shape = layer.final.shape if self.method.unit == "weight" else (layer.n_channels,)
         if scores.shape != shape or scores.dtype.kind not in "fiu":
             raise self._broken(

@@ -122,7 +122,7 @@ def retrain(
     from maskstat.prune.session import deterministic_torch, require_torch, resolve_device
 
     tasks = [datasets] if isinstance(datasets, str) else list(dict.fromkeys(datasets))
-    sources = [tickets] if isinstance(tickets, Run) else list(tickets)
+    sources = list(tickets) if isinstance(tickets, Iterable) else [tickets]
     chosen = None if seeds is None else [seeds] if isinstance(seeds, int) else list(seeds)
     _check(sources, tasks, chosen, epochs, overrides)
     watcher = progress or Silent()
@@ -180,6 +180,13 @@ def _iterations(tickets: Iterable[Source], iteration: str | int) -> Iterable[tup
     """Choose the iterations of each run."""
     for source in tickets:
         run, fixed = source if isinstance(source, tuple) else (source, None)
+        if not isinstance(run, Run):
+            raise UsageError(
+                f"a ticket is of type {type(run).__name__}",
+                code="not-a-run",
+                place="retrain",
+                consequence="it takes runs that store initial weights, or (run, iteration)",
+            )
         place = run.label
         for t in (
             parse_iterations(str(iteration), run.n_iterations, place=place)

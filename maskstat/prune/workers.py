@@ -19,7 +19,7 @@ from maskstat.prune.progress import Progress
 from maskstat.prune.session import require_torch
 from maskstat.prune.sweep import Job, Outcome, Watch, lost, run_safely, unfinished
 
-__all__ = ["run_sweep"]
+__all__ = ["end_with_parent", "run_sweep"]
 
 _CHANCES = 2
 """How many processes a run may take down with it."""
@@ -201,7 +201,7 @@ def _interrupts_held() -> Iterator[None]:
 
 def _work(line: Connection, overwrite: bool, surroundings: dict[str, Any]) -> None:
     """Run packs until there are no more; end with the process that hired this one."""
-    threading.Thread(target=_outlive_nobody, daemon=True).start()
+    end_with_parent()
     datasets: dict[str, Any] = {}
     line.send(("", "ready", {}))
     while True:
@@ -217,6 +217,11 @@ def _work(line: Connection, overwrite: bool, surroundings: dict[str, Any]) -> No
             datasets=datasets,
         ):
             line.send((outcome.name, "outcome", outcome))
+
+
+def end_with_parent() -> None:
+    """Let this process end as soon as the one that started it is gone."""
+    threading.Thread(target=_outlive_nobody, daemon=True).start()
 
 
 def _outlive_nobody() -> None:

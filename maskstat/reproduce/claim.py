@@ -73,7 +73,8 @@ class Claim:
     rule
         When it counts as borne out.
     roles
-        Roles of the sweeps that are needed.
+        Roles of the sweeps that are needed; ``tickets``, consensus tickets; ``retrained``,
+        all tickets retrained.
     weigh
         Judges it, case by case, by nothing but the runs.
     """

@@ -59,7 +59,8 @@ class Exhibit:
     says
         What the paper says about it.
     roles
-        Roles of the sweeps that it is made from.
+        Roles of the sweeps that it is made from; ``tickets``, consensus tickets; ``retrained``,
+        all tickets retrained.
     build
         Makes it.
     also

@@ -239,6 +239,8 @@ def _cell(value: Cell) -> str:
         return f"<td>{'yes' if value else 'no'}</td>"
     if isinstance(value, int):
         return f"<td class=number>{value:,}</td>"
+    if isinstance(value, float) and abs(value) >= 1000:
+        return f"<td class=number>{value:,.1f}</td>"
     if isinstance(value, float):
         return f"<td class=number>{value:.4g}</td>"
     return f"<td>{escape(value)}</td>"

@@ -135,7 +135,7 @@ class Plan:
         return [job for sweep in self.sweeps for job in sweep.jobs(folder)]
 
     def only(self, roles: Iterable[str]) -> Plan:
-        """Keep what is needed for some roles; ``tickets`` are retrained, from ``sources``."""
+        """Keep what is needed for some roles; ``tickets`` are made of ``sources``."""
         kept = set(roles)
         return replace(
             self,

@@ -136,9 +136,11 @@ def reproduce(
     )
     failures = _sweep(plan, folder / "runs", outcomes, tell)
     evidence = gather(plan, folder / "runs", failures=failures)
-    evidence, notes = _retrain(evidence, folder, jobs, surroundings, tell)
+    retrains = any("retrained" in exhibit.roles for exhibit in chosen)
+    evidence, notes = _tickets(evidence, folder, jobs if retrains else 0, surroundings, tell)
     sections = [_exhibit(exhibit, evidence, folder, tell) for exhibit in chosen]
     roles = {sweep.role for sweep in plan.sweeps} | ({"tickets"} if plan.tickets else set())
+    roles |= {"retrained"} if plan.tickets and retrains else set()
     weighed = [
         (claim, finding)
         for claim in claims_of(paper)
@@ -196,10 +198,10 @@ def _sweep(
     return failures
 
 
-def _retrain(
+def _tickets(
     evidence: Evidence, folder: Path, jobs: int, surroundings: Mapping[str, object], tell: Tell
 ) -> tuple[Evidence, list[str]]:
-    """Make consensus tickets, retrain all tickets, and add both to the evidence."""
+    """Make consensus tickets, retrain all tickets unless `jobs` is 0, and add both."""
     made: dict[str, dict[int, Run]] = {}
     retrained: dict[str, list[Run]] = {}
     notes: list[str] = []
@@ -207,14 +209,9 @@ def _retrain(
         target = made_folder(folder / "tickets")
         made[tickets.case], missing = consensus_tickets(evidence, tickets, target)
         notes += [f"consensus of {tickets.case}, {why}" for why in missing]
-        data_dir = surroundings["data_dir"]
-        work = shares(
-            evidence,
-            tickets,
-            made[tickets.case],
-            folder / "runs",
-            None if data_dir is None else str(data_dir),
-        )
+        if not jobs:
+            continue
+        work = shares(evidence, tickets, made[tickets.case], folder / "runs", surroundings)
         folders = []
         for name, place, why in retrain_all(work, jobs=jobs):
             folders.append(place)

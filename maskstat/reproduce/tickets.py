@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import active_children, get_context
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from maskstat.archive import open_archive, write
 from maskstat.errors import MaskstatError
 from maskstat.prune.retrain import retrain
+from maskstat.prune.workers import end_with_parent
 from maskstat.reproduce.evidence import Evidence
 from maskstat.reproduce.plan import Tickets
 from maskstat.run import Run
@@ -79,7 +81,7 @@ def shares(
     tickets: Tickets,
     made: Mapping[int, Run],
     folder: Path,
-    data_dir: str | None,
+    surroundings: Mapping[str, object],
 ) -> list[Share]:
     """List the retrainings, those of a seed, trained and untrained, being one's work.
 
@@ -91,8 +93,8 @@ def shares(
         The consensus tickets by seed.
     folder
         Where the retrained runs go.
-    data_dir
-        Where data sets are looked for.
+    surroundings
+        ``data_dir``, ``download`` and ``device``, as `maskstat.retrain` takes them.
 
     Returns
     -------
@@ -109,9 +111,9 @@ def shares(
         how = {
             "datasets": datasets,
             "seeds": seed,
-            "data_dir": data_dir,
             "save_weights": "none",
             "random": True,
+            **surroundings,
         }
         for state, epochs in (("trained", tickets.epochs), ("untrained", 0)):
             place = str(folder / f"{state}-{tickets.case}-s{seed}")
@@ -141,9 +143,22 @@ def retrain_all(work: Sequence[Share], *, jobs: int) -> Iterator[tuple[str, str,
         for share in work:
             yield share[0], share[2], _retrain(share)
         return
-    with ProcessPoolExecutor(min(jobs, len(work)), mp_context=get_context("spawn")) as pool:
-        for share, error in zip(work, pool.map(_retrain, work), strict=True):
-            yield share[0], share[2], error
+    others = set(active_children())
+    with ProcessPoolExecutor(
+        min(jobs, len(work)), mp_context=get_context("spawn"), initializer=end_with_parent
+    ) as pool:
+        try:
+            results = [pool.submit(_retrain, share) for share in work]
+            for share, result in zip(work, results, strict=True):
+                try:
+                    error = result.result()
+                except BrokenProcessPool:
+                    error = "a process was killed, as for want of memory; fewer --jobs need less"
+                yield share[0], share[2], error
+        except BaseException:  # leaving the pool would wait until the shares are done
+            for process in set(active_children()) - others:
+                process.terminate()
+            raise
 
 
 def stored(folders: Sequence[str]) -> list[Run]:

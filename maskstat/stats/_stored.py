@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from maskstat.errors import InputError
+
 if TYPE_CHECKING:
     from maskstat.mask import Mask
     from maskstat.run import Run
@@ -64,6 +66,8 @@ class WeightLayers(Mapping[str, NDArray[np.float32]]):
     ------
     NotFoundError
         These weights are not stored.
+    InputError
+        They are not as many as the layers have.
     """
 
     def __init__(
@@ -73,6 +77,16 @@ class WeightLayers(Mapping[str, NDArray[np.float32]]):
         if stored is None or (iteration >= 0 and iteration not in stored.iterations):
             run.weight(kind, iteration)  # its error says what is stored
         assert stored is not None
+        expected = (len(stored.iterations), run.layout.size)
+        if tuple(stored.values.shape) != expected:
+            raise InputError(
+                f"its {kind} weights have shape {tuple(stored.values.shape)} where {expected} "
+                "belongs",
+                code="bad-run",
+                place=run.label,
+                consequence="they do not fit the layers",
+                hint="a row an iteration, of the weights of all layers one after another",
+            )
         self._values = stored.values
         self._row = stored.iterations.index(iteration) if iteration >= 0 else -1
         self._layout = run.layout

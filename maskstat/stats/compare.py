@@ -9,18 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maskstat.errors import UsageError
+from maskstat.selection import listed
 from maskstat.stats.chance import Chance
+from maskstat.stats.comparands import Missing, Subject, comparands
 from maskstat.stats.corrections import Correction, adjust, family_size
 from maskstat.stats.evaluate import chance_under
 from maskstat.stats.jaccard import jaccard, jaccard_distance, mean_of_layers
-from maskstat.stats.pairs import (
-    Missing,
-    PairCounts,
-    Subject,
-    comparands,
-    count_pairs,
-    parse_pairs,
-)
+from maskstat.stats.pairs import PairCounts, count_pairs, parse_pairs
 from maskstat.stats.pairtest import Alternative
 from maskstat.stats.profiles import Profile, profile_layer, unit_moments
 from maskstat.table import Cell, Column, Table
@@ -168,7 +163,7 @@ def compare(
     chance = chance_under(counts, null, profiles, alternative=alternative, mid_p=mid_p)
     data = _columns(counts, chance, profiles, correction)
     columns = dict(COMPARE_COLUMNS)
-    for name in [measures] if isinstance(measures, str) else measures:
+    for name in listed(measures):
         column = name.replace("-", "_")
         columns[column] = Column("number", f"measure '{name}'")
         data[column] = _measured(counts, name)
@@ -179,7 +174,7 @@ def compare(
         inputs=[one.record() for one in chosen],
         parameters={
             "iteration": str(iteration),
-            "layers": list(layers),
+            "layers": listed(layers),
             "pairs": pairs,
             "null": null,
             "alternative": alternative,

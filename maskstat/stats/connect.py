@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
-from maskstat.errors import printable
+from maskstat.errors import UsageError, closest, printable
 from maskstat.graph.connectivity import Connectivity, LayerConnectivity
 from maskstat.graph.connectivity import connectivity as reachable
 from maskstat.layout import Layout
 from maskstat.mask import Mask
+from maskstat.selection import listed
 from maskstat.stats._stored import MaskLayers
 from maskstat.stats.chain import chain_graph
-from maskstat.stats.pairs import Subject, comparands
+from maskstat.stats.comparands import Subject, each_alone
 from maskstat.table import Cell, Column, Table
 
 __all__ = ["CONNECTIVITY_COLUMNS", "SELDOM", "Bias", "Graph", "connectivity", "graph_of"]
@@ -71,8 +72,8 @@ def connectivity(
         ``ignore``: a unit that the input does not reach is dead. ``keeps-alive``: a unit with a
         bias emits a constant, so the weights that read it have an effect.
     layers
-        Glob of the layers to show, or several; none means all. The total is over these; paths always run
-        through the whole network.
+        Glob of the layers to show, or several; none means all. The total is over these; paths
+        always run through the whole network.
     graph
         The network's operations, see `maskstat.graph.nodes`; None takes the one stored
         with the run or, where there is none, one chain of the layers.
@@ -90,6 +91,8 @@ def connectivity(
         ``bad-graph``: the graph does not fit the layers, or the layers do not make a chain.
     NotFoundError
         There is no such iteration or layer.
+    UsageError
+        There are no subjects, or no such rule for biases.
 
     Notes
     -----
@@ -104,7 +107,13 @@ def connectivity(
     >>> [(row["layer"], row["kept"], row["effective_both"]) for row in table]
     [('fc1', 3, 2), ('fc2', 1, 1), ('total', 4, 3)]
     """
-    chosen = [comparands([subject], iteration=iteration)[0] for subject in subjects]
+    if bias not in get_args(Bias):
+        raise UsageError(
+            f"there is no rule {bias!r} for biases",
+            code="unknown-bias-rule",
+            consequence=closest(str(bias), get_args(Bias)),
+        )
+    chosen = each_alone(subjects, iteration=iteration)
     rows: list[dict[str, Cell]] = []
     for one in chosen:
         nodes, guess = graph_of(one.layout, graph)
@@ -123,7 +132,7 @@ def connectivity(
         inputs=[one.record() for one in chosen],
         parameters={
             "iteration": str(iteration),
-            "layers": list(layers),
+            "layers": listed(layers),
             "bias": bias,
             "graph": "given" if graph is not None else "stored, else a chain of the layers",
             "exclude_padding": exclude_padding,

@@ -13,7 +13,7 @@ from maskstat.bits import Words
 from maskstat.errors import UsageError
 from maskstat.mask import Mask
 from maskstat.run import Run
-from maskstat.stats.pairs import Comparand, Subject, comparands
+from maskstat.stats.comparands import Comparand, Subject, comparands
 from maskstat.stats.vote_bins import (
     BASELINE_COLUMNS,
     CONSENSUS_COLUMNS,

@@ -9,9 +9,10 @@ import numpy as np
 
 from maskstat.errors import InputError
 from maskstat.run import Run
+from maskstat.selection import listed
 from maskstat.stats._stored import WeightLayers
 from maskstat.stats.combined_correlation import combine_layers
-from maskstat.stats.pairs import Subject, comparands
+from maskstat.stats.comparands import Subject, each_alone
 from maskstat.stats.spearman import Concordance, rank_correlation
 from maskstat.table import Cell, Column, Table
 
@@ -121,7 +122,7 @@ def correlate(
     >>> row["n"], row["rho"], row["whole_rho"], row["selected_rho"], row["whole_iteration"]
     (4, 0.8, 0.9, 0.8, 0)
     """
-    chosen = [comparands([subject], iteration=iteration)[0] for subject in subjects]
+    chosen = each_alone(subjects, iteration=iteration)
     rows: list[dict[str, Cell]] = []
     for one in chosen:
         if one.run is None:
@@ -133,17 +134,19 @@ def correlate(
             )
         for mask in one.masks.values():
             assert mask.iteration is not None
-            rows.extend(_rows(one.run, mask.iteration, layers))
+            rows.extend(_rows(one.run, one.label, mask.iteration, layers))
     return Table(
         schema="maskstat.correlate/1",
         columns=CORRELATE_COLUMNS,
         data={name: [row[name] for row in rows] for name in CORRELATE_COLUMNS},
         inputs=[one.record() for one in chosen],
-        parameters={"iteration": str(iteration), "layers": list(layers), "near_zero": NEAR_ZERO},
+        parameters={"iteration": str(iteration), "layers": listed(layers), "near_zero": NEAR_ZERO},
     )
 
 
-def _rows(run: Run, iteration: int, patterns: Sequence[str]) -> list[dict[str, Cell]]:
+def _rows(
+    run: Run, label: str, iteration: int, patterns: str | Sequence[str]
+) -> list[dict[str, Cell]]:
     """One row a layer, then the total."""
     initial = WeightLayers(run, "initial")
     final = WeightLayers(run, "final", iteration)
@@ -155,7 +158,7 @@ def _rows(run: Run, iteration: int, patterns: Sequence[str]) -> list[dict[str, C
     kept = _combined([kept for kept, _ in found])
     controls = [control for _, control in found if control is not None]
     total = _combined_controls(controls) if len(controls) == len(found) else None
-    where: dict[str, Cell] = {"run": run.label, "iteration": iteration}
+    where: dict[str, Cell] = {"run": label, "iteration": iteration}
     return [
         *(
             where | {"layer": name} | _cells(inside, control)

@@ -7,8 +7,8 @@ from statistics import fmean
 
 from maskstat.bits import IntArray
 from maskstat.errors import NotFoundError, UsageError
+from maskstat.stats.comparands import Subject
 from maskstat.stats.evaluated import Evaluated, evaluated, true_classes
-from maskstat.stats.pairs import Subject
 from maskstat.stats.prediction_agreement import ensemble_accuracy
 from maskstat.table import Cell, Column, Table
 

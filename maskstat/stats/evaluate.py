@@ -11,7 +11,8 @@ from maskstat.bits import BoolArray, IntArray, pair_counts
 from maskstat.errors import InputError, UsageError
 from maskstat.mask import Mask
 from maskstat.stats.chance import Chance, pooled_chance, replace_cells, uniform_chance
-from maskstat.stats.pairs import Comparand, PairCounts
+from maskstat.stats.comparands import Comparand
+from maskstat.stats.pairs import PairCounts
 from maskstat.stats.pairtest import Alternative
 from maskstat.stats.profiles import Profile
 

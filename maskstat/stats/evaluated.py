@@ -11,7 +11,7 @@ import numpy as np
 from maskstat.bits import IntArray
 from maskstat.errors import InputError, LayoutMismatchError, NotFoundError, UsageError, closest
 from maskstat.run import ArraySource, Outputs, Run
-from maskstat.stats.pairs import Comparand, Subject, comparands
+from maskstat.stats.comparands import Comparand, Subject, each_alone
 
 __all__ = ["Evaluated", "OutputRows", "evaluated", "true_classes"]
 
@@ -98,7 +98,7 @@ def evaluated(
     UsageError
         All have outputs on several data sets and none is named.
     """
-    sources = [comparands([subject], iteration=iteration)[0] for subject in subjects]
+    sources = each_alone(subjects, iteration=iteration)
     runs = [_run_with_outputs(source) for source in sources]
     name = _dataset(runs, dataset)
     found = [

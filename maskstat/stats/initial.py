@@ -10,7 +10,9 @@ import numpy as np
 
 from maskstat.errors import InputError, printable
 from maskstat.run import Run
+from maskstat.selection import listed
 from maskstat.stats._stored import MaskLayers, WeightLayers
+from maskstat.stats.comparands import Subject
 from maskstat.stats.consensus import Consensus, consensus
 from maskstat.stats.initial_weights import (
     InitialWeightStatistics,
@@ -18,7 +20,6 @@ from maskstat.stats.initial_weights import (
     SelectedWeights,
     initial_weights,
 )
-from maskstat.stats.pairs import Subject
 from maskstat.table import Cell, Column, Table
 
 __all__ = ["BIN_COLUMNS", "WEIGHT_COLUMNS", "InitialWeights", "initial"]
@@ -139,7 +140,7 @@ def initial(
     rows, bars = _laid_out(found, voted)
     parameters = {
         "iteration": str(iteration),
-        "layers": list(layers),
+        "layers": listed(layers),
         "at_least": voted.least,
         "masks": len(voted.comparands),
         "bins": bins,

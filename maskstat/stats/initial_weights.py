@@ -21,6 +21,8 @@ Floats: TypeAlias = NDArray[np.float64]
 Counts: TypeAlias = NDArray[np.int64]
 
 BLOCK = 1 << 18
+_MOST_BINS = 10_000
+"""Far more than a figure or a reader can tell apart."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +112,7 @@ def initial_weights(
     InputError
         There is no layer or an empty one, a weight is not finite, a mask is not bool.
     UsageError
-        Less than one bin.
+        Less than one bin, or more than 10,000.
 
     Notes
     -----
@@ -129,8 +131,8 @@ def initial_weights(
     >>> layer.consensus.counts.tolist()
     [1, 0, 0, 1]
     """
-    if bins < 1:
-        raise UsageError(f"{bins} bins", code="bins", hint="ask for at least one")
+    if not 1 <= bins <= _MOST_BINS:
+        raise UsageError(f"{bins} bins", code="bins", hint=f"ask for 1 to {_MOST_BINS:,}")
     if not initial:
         raise InputError("there are no layers", code="no-layers")
     named = {f"ticket {name}": masks for name, masks in tickets.items()}

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from maskstat.run import Run
-from maskstat.selection import parse_iterations
+from maskstat.selection import listed, parse_iterations
 from maskstat.table import Cell, Column, Table
 
 __all__ = ["LAYER_COLUMNS", "RUN_COLUMNS", "Hole", "describe", "list_runs"]
@@ -126,7 +126,7 @@ def describe(
         columns=LAYER_COLUMNS,
         data={name: [row[name] for row in rows] for name in LAYER_COLUMNS},
         inputs=[_identity(entry[0] if isinstance(entry, tuple) else entry) for entry in runs],
-        parameters={"iteration": str(iteration), "layers": list(layers)},
+        parameters={"iteration": str(iteration), "layers": listed(layers)},
     )
 
 

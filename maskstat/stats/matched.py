@@ -9,10 +9,11 @@ import numpy as np
 
 from maskstat.errors import UsageError
 from maskstat.mask import Mask
+from maskstat.stats.comparands import Subject, comparands
 from maskstat.stats.connect import graph_of
 from maskstat.stats.matched_overlap import MatchedOverlap, MatchedTickets, matched_overlap
 from maskstat.stats.matching import Link
-from maskstat.stats.pairs import PairCounts, Subject, comparands, count_pairs, parse_pairs
+from maskstat.stats.pairs import PairCounts, count_pairs, parse_pairs
 from maskstat.stats.unit_links import unit_links
 from maskstat.table import Cell, Column, Table
 

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 from maskstat.bits import IntArray
 from maskstat.errors import UsageError
+from maskstat.stats.comparands import Subject
 from maskstat.stats.evaluated import Evaluated, OutputRows, evaluated, true_classes
 from maskstat.stats.output_similarity import linear_cka, output_distance
-from maskstat.stats.pairs import Subject, parse_pairs
+from maskstat.stats.pairs import parse_pairs
 from maskstat.stats.prediction_agreement import agreement, error_consistency
 from maskstat.table import Cell, Column, Table
 

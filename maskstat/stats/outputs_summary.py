@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from maskstat.stats.summary import group_values, standard_error
-from maskstat.table import Cell, Column, Table
+from maskstat.table import Cell, Column, Table, require_table
 
 __all__ = ["AVERAGED", "OUTPUT_SUMMARY_COLUMNS", "summarize_outputs"]
 
@@ -49,12 +49,15 @@ def summarize_outputs(comparison: Table, *, group_by: str | None = None) -> Tabl
     ------
     UsageError
         There is no such key, or a run does not have it.
+    InputError
+        The table is another function's.
 
     Notes
     -----
     Grosse & Backes (2020), Figures 6, 9 and 15: similarity within and across seeds. Pairs that
     share a run depend on each other, so the standard errors leave out one run at a time.
     """
+    require_table(comparison, "maskstat.outputs/1", source="outputs")
     value_of = group_values(comparison, group_by) if group_by else None
     groups: dict[tuple[str, int | None], list[dict[str, Cell]]] = {}
     for row in comparison:

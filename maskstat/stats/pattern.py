@@ -8,7 +8,8 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from maskstat.errors import UsageError, printable
 from maskstat.mask import Layer, Mask
-from maskstat.stats.pairs import Subject, comparands
+from maskstat.selection import listed
+from maskstat.stats.comparands import Subject, each_alone
 from maskstat.stats.pattern_counts import count_blocks, count_channels, count_groups
 from maskstat.table import Cell, Column, Table
 
@@ -113,7 +114,7 @@ def parse_pattern(text: str) -> Pattern:
     """
     if text == "channels":
         return Pattern("channels")
-    match = _FORM.fullmatch(text)
+    match = _FORM.fullmatch(str(text))
     if match:
         first, second = int(match[1]), int(match[3])
         if match[2] == ":" and 1 <= first <= second <= LARGEST:
@@ -121,7 +122,7 @@ def parse_pattern(text: str) -> Pattern:
         if match[2] == "x" and min(first, second) >= 1 and max(first, second) <= LARGEST:
             return Pattern("blocks", first, second)
     raise UsageError(
-        f"'{printable(text)}' is no pattern",
+        f"'{printable(str(text))}' is no pattern",
         code="bad-pattern",
         place="--pattern",
         consequence=f"it takes N:M with 1 <= N <= M <= {LARGEST}, RxC with sides from 1 to "
@@ -178,7 +179,7 @@ def pattern(
     total 4 2 1
     """
     asked = parse_pattern(pattern)
-    chosen = [comparands([subject], iteration=iteration)[0] for subject in subjects]
+    chosen = each_alone(subjects, iteration=iteration)
     rows: list[dict[str, Cell]] = []
     for one in chosen:
         indices = one.layout.select(layers) if layers else range(len(one.layout.layers))
@@ -194,7 +195,7 @@ def pattern(
         parameters={
             "pattern": str(asked),
             "iteration": str(iteration),
-            "layers": list(layers),
+            "layers": listed(layers),
         },
     )
 

@@ -10,6 +10,8 @@ import numpy as np
 from maskstat.bits import IntArray
 from maskstat.errors import InputError, UsageError
 from maskstat.mask import Mask
+from maskstat.selection import listed
+from maskstat.stats.comparands import Comparand, Subject, comparands
 from maskstat.stats.consensus_bins import BinMoments, bin_moments, total_bin_moments
 from maskstat.stats.grosse_baseline import (
     GrosseBaseline,
@@ -18,7 +20,6 @@ from maskstat.stats.grosse_baseline import (
     grosse_never,
     grosse_shared,
 )
-from maskstat.stats.pairs import Comparand, Subject, comparands
 from maskstat.stats.summary import group_values
 from maskstat.table import Cell, Column, Table
 from maskstat.votes import vote_histogram
@@ -120,7 +121,7 @@ def shared_and_never(
         columns=SHARED_COLUMNS,
         data={name: [row[name] for row in rows] for name in SHARED_COLUMNS},
         inputs=inputs,
-        parameters={"iteration": str(iteration), "layers": list(layers), "group_by": group_by},
+        parameters={"iteration": str(iteration), "layers": listed(layers), "group_by": group_by},
     )
 
 

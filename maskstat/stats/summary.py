@@ -17,7 +17,7 @@ from maskstat.errors import UsageError, closest
 from maskstat.stats.dependence import jackknife_runs, significant_fraction
 from maskstat.stats.pairtest import exact_size
 from maskstat.stats.stratified import exact_size_total
-from maskstat.table import Cell, Column, Table
+from maskstat.table import Cell, Column, Table, require_table
 
 __all__ = [
     "BANDS",
@@ -67,6 +67,12 @@ Layers: TypeAlias = dict[tuple[Any, ...], list[list[Any]]]
 
 _COUNTS = ("size", "kept_a", "kept_b")
 
+_HOW_KNOWN = {
+    **{key: f"from Python: Run.from_masks(name, masks, {key}=...)" for key in GROUP_KEYS},
+    "init_seed": "--group-by seed; from Python: Run.from_masks(name, masks, "
+    "provenance={'seeds': {'init': ...}})",
+}
+
 
 def summarize(comparison: Table, *, group_by: str | None = None, band: Band = "t95") -> Table:
     """Average a comparison over its pairs, by iteration, layer and group.
@@ -90,6 +96,8 @@ def summarize(comparison: Table, *, group_by: str | None = None, band: Band = "t
     ------
     UsageError
         There is no such key or band, or a run does not have it.
+    InputError
+        The table is another function's.
 
     Notes
     -----
@@ -98,6 +106,7 @@ def summarize(comparison: Table, *, group_by: str | None = None, band: Band = "t
     The expected shares above and below are the exact sizes of the tests (Grosse & Backes 2020,
     Figure 11, compares with the nominal ones), for rows under the uniform null.
     """
+    require_table(comparison, "maskstat.compare/1", source="compare")
     if band not in BANDS:
         raise UsageError(
             f"there is no band '{band}'",
@@ -172,6 +181,7 @@ def group_values(comparison: Table, key: str) -> dict[str, object]:
                 code="unknown-group",
                 place=str(record["path"]),
                 consequence=f"it cannot be grouped by {key}",
+                hint=_HOW_KNOWN[key],
             )
         values[str(record["path"])] = value
     return values

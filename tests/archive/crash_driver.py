@@ -23,7 +23,7 @@ from conftest import make_run
 from maskstat import archive
 from maskstat.archive import spec
 from maskstat.archive.writer import recheck
-from maskstat.cli.app import _terminate
+from maskstat.cli.app import EXIT_TERMINATED, Terminated, _terminate
 from maskstat.mask import Mask
 from maskstat.run import Run
 
@@ -53,8 +53,8 @@ def start(path: Path, run: Run, *, streamed: bool) -> int:
             signal.signal(signal.SIGTERM, _terminate)
             write(path, run, streamed=streamed)
             status = 0
-        except SystemExit as ended:
-            status = int(str(ended.code))
+        except Terminated:
+            status = EXIT_TERMINATED
         finally:
             os._exit(status)
     return child

@@ -25,7 +25,6 @@ from maskstat.errors import (
 from maskstat.run import Run
 
 Tamper = Callable[..., Path]
-Put = Callable[..., h5py.Dataset]
 RUN = "runs/lenet-0"
 
 
@@ -78,10 +77,12 @@ class TestSuperblock:
         path = tmp_path / "died.h5"
         pid = os.fork()
         if pid == 0:
-            file = h5py.File(path, "w", libver=("v110", "v110"))
-            file["x"] = np.arange(10)
-            file.flush()
-            os._exit(0)
+            try:
+                file = h5py.File(path, "w", libver=("v110", "v110"))
+                file["x"] = np.arange(10)
+                file.flush()
+            finally:
+                os._exit(0)
         os.waitpid(pid, 0)
         refused(path, "unclosed", CorruptArchiveError)
 

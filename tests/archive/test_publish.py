@@ -57,6 +57,25 @@ def test_what_is_there_stays(target: Path, runs: Runs) -> None:
     assert names(target.parent) == ["run.h5"]
 
 
+@pytest.mark.parametrize("overwrite", [False, True])
+@pytest.mark.parametrize("what", ["folder", "pipe", "link", "stdout", "nothing"])
+def test_what_is_no_file_is_never_replaced(
+    tmp_path: Path, run: Run, what: str, overwrite: bool
+) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link").symlink_to("pipe")
+    reading, writing = os.pipe()
+    (tmp_path / "stdout").symlink_to(f"/proc/self/fd/{writing}")
+    before = names(tmp_path)
+    with pytest.raises(StorageError) as caught:
+        archive.write(tmp_path / what if what != "nothing" else "", [run], overwrite=overwrite)
+    os.close(reading)
+    os.close(writing)
+    assert caught.value.code == "not-a-file"
+    assert names(tmp_path) == before
+
+
 def test_what_appears_while_writing_stays(
     target: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -254,10 +273,12 @@ def killed_writer(target: Path, when: str) -> None:
     """Start a writer in a child and let it die by SIGKILL at one of its system calls."""
     pid = os.fork()
     if pid == 0:
-        setattr(os, when, lambda *args, **options: os.kill(os.getpid(), 9))
-        with publish.publication(target, overwrite=True) as temporary:
-            temporary.write(b"half")
-        os._exit(0)
+        try:
+            setattr(os, when, lambda *args, **options: os.kill(os.getpid(), 9))
+            with publish.publication(target, overwrite=True) as temporary:
+                temporary.write(b"half")
+        finally:
+            os._exit(0)
     assert os.WIFSIGNALED(os.waitpid(pid, 0)[1])
 
 

@@ -13,6 +13,7 @@ import pytest
 import maskstat
 from maskstat import archive
 from maskstat.archive import canonical, layouts, spec
+from maskstat.archive.digest import content_digest
 from maskstat.errors import CorruptArchiveError, InputError, NotFoundError, StorageError
 from maskstat.mask import Layout
 from maskstat.run import Run
@@ -109,6 +110,12 @@ def test_content_digest_of_a_large_archive_is_checked_when_asked_for(
     assert archive.open_archive(image).content_digest == digest
 
 
+def test_content_digests_do_not_depend_on_the_order_of_runs() -> None:
+    runs = [("b", "sha256:1"), ("a", "sha256:2")]
+    assert content_digest(runs) == content_digest(runs[::-1])
+    assert content_digest(runs) != content_digest([("b", "sha256:2"), ("a", "sha256:1")])
+
+
 def test_failed_openings_leave_no_descriptor(tmp_path: Path, image: bytes) -> None:
     path = tmp_path / "x.h5"
     path.write_bytes(image + bytes(3 << 20))
@@ -127,8 +134,10 @@ def test_what_json_has_no_form_for(value: object) -> None:
 
 
 def test_json_limits(monkeypatch: pytest.MonkeyPatch) -> None:
-    text = canonical.encode([[]] * 10)
-    monkeypatch.setattr(spec, "JSON_TOKENS", 10)
+    text = canonical.encode([[]] * 10)  # 11 brackets and 9 commas
+    monkeypatch.setattr(spec, "JSON_TOKENS", 20)
+    assert canonical.decode(text, place="x") == [[]] * 10
+    monkeypatch.setattr(spec, "JSON_TOKENS", 19)
     with pytest.raises(InputError):
         canonical.encode([[]] * 10)
     with pytest.raises(CorruptArchiveError):

@@ -218,6 +218,7 @@ def test_runs_that_contradict_themselves_are_not_written(run: Run) -> None:
         {"kept": run.kept.astype(float)},
         {"kept": run.kept + np.eye(5, 3, k=-2, dtype=int)},
         {"masks": MaskRows(stray)},
+        {"masks": MaskRows(stray), "kept": run.kept + np.outer(np.arange(5) == 2, [1, 0, 0])},
         {"masks": MaskRows(sparse), "kept": run.kept[[1, 1, 2, 3, 4]]},
         {"status": "done"},
         {"seed": 1 << 63},

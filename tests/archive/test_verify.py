@@ -47,7 +47,8 @@ def test_a_good_archive(image: bytes) -> None:
 def test_every_damaged_row_is_named(tamper: Tamper, replace_dataset: Put) -> None:
     def edit(file: h5py.File) -> None:
         masks = file[RUN]["masks"][...]
-        masks[[1, 3], 10] ^= 1
+        masks[1] = 0  # row 2 is not nested in it, but in what it was
+        masks[3, 10] ^= 1
         replace_dataset(file[RUN], "masks", masks)
 
     path = tamper(edit, sealed=True)
@@ -82,6 +83,7 @@ def test_masks_that_do_not_nest(run: Run) -> None:
 def test_values_out_of_range(run: Run) -> None:
     changes: list[tuple[dict[str, Any], str]] = [
         ({"series": {"test_accuracy": np.full(5, 97.0)}}, "series"),
+        ({"series": {"test_accuracy": np.array([0.5, 0, 1, np.nan, -0.01])}}, "series"),
         ({"provenance": {"parents": ["a", "b"]}}, "votes"),
     ]
     for change, check in changes:

@@ -160,7 +160,7 @@ def header_large(canaries: Path) -> bytes:
     return safetensors(json.dumps({"a": entry(0, 1)})[:-1].encode() + b" " * 99_000_000 + b"}")
 
 
-@write("unsafe-header", "safetensors-of-300000-tensors")
+@write("unsafe-header", "safetensors-of-200000-tensors")
 def header_many(canaries: Path) -> bytes:
     text = ",".join(f'"{i:x}":{{"dtype":"U8","shape":[],"data_offsets":[{i},{i + 1}]}}'
                     for i in range(200_000))  # fmt: skip

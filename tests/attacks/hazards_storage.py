@@ -183,7 +183,7 @@ def wrong_size(file: h5py.File, canaries: Path) -> None:
 @edit("corrupt-chunk", "chunk-that-inflates-without-end", sealed=False)
 def inflating(file: h5py.File, canaries: Path) -> None:
     bomb = zlib.compress(bytes(1 << 19), 9)
-    assert 430 * 2 // 1100 < len(bomb) < 860
+    assert len(bomb) < 860, "or it would be refused for its size"
     made(file, chunked(deflates=1)).write_direct_chunk((0,), bomb)
 
 

@@ -236,14 +236,6 @@ def test_standard_input_can_be_named_twice(run_cli, archives):
     assert "same-run" in result.stdout
 
 
-@pytest.mark.parametrize(("closed", "status"), [("2>&-", 0), (">&-", 0)])
-def test_closed_streams_are_no_bug(archives, closed, status):
-    command = f"{sys.executable} -m maskstat info {archives[0]} {closed}"
-    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
-    assert done.returncode == status
-    assert "Traceback" not in done.stderr
-
-
 def test_a_run_is_not_one_of_its_iterations(archives):
     from maskstat import read
     from maskstat.errors import UsageError

@@ -39,6 +39,28 @@ def test_rows_that_are_of_no_layers_have_no_total(run_cli, archives):
     assert run_cli(*grouped, "left < 0").exit_code == 0
 
 
+def test_a_layer_that_no_row_has_is_refused(run_cli, archives):
+    refused = run_cli("compare", *archives, "--fail-if", "fc9*:jaccard < 1")
+    assert (refused.exit_code, refused.stdout) == (2, "")
+    assert "no row's layer is named 'fc9*'" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("sign", "met"),
+    [
+        ("<", [True, False, False]),
+        ("<=", [True, True, False]),
+        (">", [False, False, True]),
+        (">=", [False, True, True]),
+        ("==", [False, True, False]),
+        ("!=", [True, False, True]),
+    ],
+)
+def test_comparisons_below_at_and_above_the_number(sign, met):
+    gate = Gate.parse(f"x {sign} 2")
+    assert [gate.meets({"x": value}) for value in (1, 2, 3)] == met
+
+
 @pytest.mark.parametrize(
     ("text", "row", "meets"),
     [

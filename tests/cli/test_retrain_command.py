@@ -10,7 +10,7 @@ import pytest
 import maskstat
 from maskstat.archive import open_archive, write
 from maskstat.prune import prune
-from maskstat.run import Weights
+from maskstat.run import Run, Weights
 
 OPTIONS = ("--dataset", "digits", "--batch-size", "128", "--epochs", "1")
 
@@ -95,9 +95,9 @@ def test_bad_options(run_cli, folder, here, options, status, fact):
     assert not list(here.iterdir())
 
 
-def test_a_ticket_without_a_start_is_named(run_cli, archives, make_run, tmp_path):
+def test_a_ticket_without_a_start_is_named(run_cli, make_run, tmp_path):
     path = tmp_path / "bare.h5"
-    write(path, [make_run("bare", seed=1).__class__.from_masks("bare", [make_run("x").mask(1)])])
+    write(path, [Run.from_masks("bare", [make_run("x").mask(1)])])
     result = run_cli("retrain", path, *OPTIONS)
     assert result.exit_code == 3
     assert f"{path}: it holds no initial weights" in result.stderr
@@ -118,10 +118,10 @@ def test_other_settings_at_the_same_place(run_cli, folder, here):
 def test_a_failure_is_an_empty_cell_and_status_5(run_cli, rows_of, folder, here):
     good = maskstat.read(folder / "1.h5")
     huge = Weights(values=good.weights["initial"].values[:] * 1e30, iterations=(0,))
-    bad = good.from_masks(
+    bad = Run.from_masks(
         "bad", [good.mask()], model="lenet", weights={"initial": huge}, others=good.others
     )
-    write("bad.h5", [replace_layout(bad, good)])
+    write("bad.h5", [replace(bad, layout=good.layout)])  # with the places of biases
     result = run_cli("retrain", "bad.h5", folder / "1.h5", *OPTIONS)
     assert result.exit_code == 5
     first, second = rows_of(result)
@@ -143,8 +143,3 @@ def test_the_documented_commands_run(run_cli, here):
         done = run_cli(command, *words, *fast)
         assert done.exit_code == 0, done.stderr
     assert len(list((here / "initial").iterdir())) == 3
-
-
-def replace_layout(run, other):
-    """Give a run the other's biases' places."""
-    return replace(run, layout=other.layout)

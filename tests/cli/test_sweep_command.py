@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from maskstat.archive import open_archive
+from maskstat.archive import open_archive, write
 from maskstat.prune.manifest import MANIFEST
 
 GRID = """
@@ -120,24 +120,39 @@ def test_a_failed_run_is_recorded_and_the_worst_status_is_the_sweep_s(
     recipe = grid("0", extra="[grid.train]\nlr = [0.1, 1e30]\n")
     folder = tmp_path / "runs"
     folder.mkdir()
-    precious = folder / f"{name(0, 0)}-lr=0.1.h5"
+    precious = folder / f"{name(0, 1)}-lr=1e+30.h5"  # the last, after one with status 5
     precious.write_text("precious")
     result = run_cli("prune", "--recipe", recipe, "-o", folder)
     assert result.exit_code == 5
     assert precious.read_text() == "precious"
     assert "[output-exists]" in result.stderr
     assert "[non-finite-loss]" in result.stderr
-    assert "1 done, 3 failed" in result.stderr
+    assert "2 done, 2 failed" in result.stderr
     listed = run_cli("list", folder)
     assert listed.exit_code == 3
-    assert "3 of 4 runs are not complete: 1 damaged, 2 failed" in listed.stderr
+    assert "2 of 4 runs are not complete: 1 damaged, 1 failed" in listed.stderr
     rows = {Path(row["path"]).stem: row for row in rows_of(listed)}
     assert len(rows) == 4
-    failed = rows[f"{name(0, 1)}-lr=1e+30"]
+    failed = rows[f"{name(0, 0)}-lr=1e+30"]
     assert failed["status"] == "failed"
     assert "(iteration 0)" in failed["reason"]
     assert rows[precious.stem]["status"] == "damaged"
     assert rows[precious.stem]["reason"]
+
+
+def test_an_archive_that_holds_something_else_is_a_hole_and_listed_beside_it(
+    run_cli, grid, rows_of, make_run, tmp_path
+):
+    folder = tmp_path / "runs"
+    run_cli("prune", "-q", "--recipe", grid("0"), "--shard", "9/9", "-o", folder)
+    write(folder / f"{name(0, 0)}.h5", [make_run("else")])
+    listed = run_cli("list", folder)
+    assert listed.exit_code == 0
+    assert "2 of 2 runs are not complete: 2 missing" in listed.stderr
+    first, second, other = rows_of(listed)
+    assert (first["run"], first["reason"]) == (name(0, 0), "its archive holds something else")
+    assert (second["run"], second["reason"]) == (name(0, 1), "")
+    assert (other["run"], other["status"]) == ("else", "complete")
 
 
 def test_a_sweep_can_be_extended_or_run_in_part_and_not_mixed_with_another(

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import subprocess
 import sys
 import zipfile
@@ -321,6 +322,20 @@ def test_a_full_disk_leaves_nothing(run, tmp_path, monkeypatch):
         write_foreign(run, 1, tmp_path / "out", format="safetensors")
     assert caught.value.code == "disk-full"
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full")
+@pytest.mark.parametrize("n", [10, 5000, 100_000])
+def test_a_disk_that_is_full_for_torch(n):
+    import torch
+
+    from maskstat.archive.publish import Temporary
+    from maskstat.convert.out.torch_save import save
+
+    descriptor = os.open("/dev/full", os.O_WRONLY)
+    with pytest.raises(OSError, match="No space left"):
+        save({"weight": torch.ones(n)}, Temporary("/dev/full", descriptor))
+    os.close(descriptor)
 
 
 def test_weights_are_needed_where_the_format_has_them(run, tmp_path):

@@ -189,3 +189,22 @@ def test_masks_and_what_they_are_for_are_no_dense_weights(tmp_path: Path) -> Non
     assert run.provenance["source"]["unmatched"] == ["a.weight_orig", "a.weight_mask"]
     run = read(path, format="zeros", include=["*_orig"])
     assert run.layout.names == ("a.weight_orig",)
+
+
+def test_masks_are_no_weights_and_nothing_is_no_folder(tmp_path: Path) -> None:
+    np.savez(tmp_path / "masks.npz", fc=np.eye(4, dtype=bool))
+    with pytest.raises(InputError) as caught:
+        read(tmp_path / "masks.npz", format="zeros")
+    assert caught.value.hint == "leave out --from zeros: it holds masks"
+    save_file({}, tmp_path / "none.safetensors")
+    with pytest.raises(InputError) as caught:
+        read(tmp_path / "none.safetensors", format="zeros")
+    assert caught.value.consequence == "it is empty"
+
+
+def test_an_error_about_a_name_says_in_which_file(tmp_path: Path) -> None:
+    np.savez(tmp_path / "x.npz", total=np.eye(4, dtype=bool))
+    with pytest.raises(InputError) as caught:
+        read(tmp_path / "x.npz")
+    assert caught.value.code == "reserved-name"
+    assert caught.value.place == str(tmp_path / "x.npz")

@@ -153,7 +153,7 @@ def executing(dask_worker):
     return any(t.state in ("executing", "cancelled") for t in dask_worker.state.tasks.values())
 
 
-def test_every_task_has_one_torch_thread_and_no_data_of_another_sweep():
+def test_a_worker_keeps_the_data_of_one_sweep_alone():
     kept = module._Kept()
     first = kept.datasets_of("a")
     first["digits"] = object()

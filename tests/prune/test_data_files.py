@@ -340,3 +340,13 @@ def test_a_user_without_a_home_is_told_of_the_option(monkeypatch):
         load("mnist")
     assert caught.value.code == "no-such-folder"
     assert "--data-dir" in caught.value.hint
+
+
+def test_the_file_that_is_missing_is_the_one_to_be_carried_over(tmp_path):
+    names = ["train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte"]
+    for name in names:
+        (tmp_path / name).touch()
+    with pytest.raises(NotFoundError) as caught:
+        load("mnist", data_dir=tmp_path)
+    assert "t10k-labels-idx1-ubyte.gz over" in caught.value.hint
+    assert "train-images" not in caught.value.hint

@@ -204,6 +204,20 @@ def test_augmentation_is_that_of_the_loop_and_each_ones_own():
     assert len({bits(trained) for trained in ours}) == 3
 
 
+def test_replicas_that_differ_in_one_thing_alone_share_the_others_only():
+    engine, parts = ensemble(), split(0, augmented=True)
+    one = replica(0, parts=parts)
+    flipped = Draws(streams=Streams(seed=0, vary=("augment",), replicate=1), iteration=1)
+    replicas = [
+        one,
+        dataclasses.replace(one, draws=flipped),
+        dataclasses.replace(one, split=split(1, augmented=True)),
+    ]
+    together = list(map(bits, run(engine, replicas)))
+    assert together == [bits(run(engine, [each])[0]) for each in replicas]
+    assert len(set(together)) == 3
+
+
 def test_sharing_the_data_changes_nothing():
     engine, parts = ensemble(), split(0)
     shared = [replica(seed, parts=parts) for seed in range(3)]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -97,6 +98,14 @@ def test_a_pruned_weight_is_zero_in_every_forward_and_after_every_step():
     assert (start.weights[~kept] != 0).all()
 
 
+def test_every_epoch_trains_in_one_mode_and_measures_in_the_other():
+    network, modes = lenet(), []
+    network.module.register_forward_pre_hook(lambda module, _: modes.append(module.training))
+    train(network, Settings(epochs=2, lr=0.1, batch_size=32))
+    epoch = [True] * 4 + [False]
+    assert modes == [*epoch, *epoch, False, False, False]
+
+
 def test_the_given_start_is_what_counts():
     settings = Settings(epochs=1, lr=0.1, batch_size=32, momentum=0.5)
     network = lenet()
@@ -166,6 +175,32 @@ def test_what_modules_draw_is_reproducible_and_the_global_generator_left_alone(l
     assert digests[0] == digests[1]
     held_out = nn.Sequential(module[0], module[2])(SPLIT.test.inputs(torch.arange(600)))
     np.testing.assert_allclose(result.logits, held_out.detach(), rtol=1e-5, atol=1e-6)
+
+
+class AlwaysDrawing(nn.Module):
+    """Draws when it is used, too."""
+
+    def forward(self, x):
+        return x + torch.randn_like(x)
+
+
+def test_so_it_is_without_any_training():
+    network = Network(nn.Sequential(nn.Flatten(), AlwaysDrawing(), nn.Linear(64, 10)))
+    with torch.random.fork_rng():
+        logits = []
+        for seed in (1, 2):
+            torch.manual_seed(seed)
+            logits.append(train(network, Settings(epochs=0, lr=0.1, batch_size=32)).logits)
+    np.testing.assert_array_equal(*logits)
+
+
+@pytest.mark.parametrize("layer", [Dropout(0.5), nn.Dropout(0.5), Drawing()])
+def test_an_epoch_draws_the_same_whatever_went_before(layer):
+    network = Network(nn.Sequential(nn.Flatten(), layer, nn.Linear(64, 10)))
+    settings = Settings(epochs=3, lr=0.1, batch_size=32, snapshot=2)
+    whole = train(network, settings)
+    rest = train(network, replace(settings, first_epoch=2, snapshot=None), start=whole.snapshot)
+    assert rest.state.digest == whole.state.digest != whole.snapshot.digest
 
 
 def test_an_unused_parameter_stays_as_it_is():
@@ -254,7 +289,7 @@ def test_a_part_is_brought_to_a_device_once():
     assert Device("cpu").part(SPLIT.train) is SPLIT.train
 
 
-def test_a_last_example_alone_joins_others_where_batches_are_normalized(tiny):
+def test_a_last_example_alone_joins_others_where_batches_are_normalized():
     class Normalized(nn.Sequential):
         def __init__(self) -> None:
             super().__init__(

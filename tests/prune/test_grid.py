@@ -74,6 +74,18 @@ def test_lists_of_lists_are_values():
     ("text", "code", "fact"),
     [
         ("grid = 3", "bad-grid", "is no table"),
+        ("prune = {levels = [0.5], iterations = 2}", "conflicting-options", "prune.iterations"),
+        ("prune = {levels = [0.5], fraction = 0.3}", "conflicting-options", "prune.fraction"),
+        (
+            "prune = {levels = [0.5]}\n[grid]\n'prune.iterations' = [1, 2]",
+            "conflicting-options",
+            "prune.levels is given beside prune.iterations",
+        ),
+        (
+            "prune = {iterations = 1}\n[grid]\n'prune.levels' = [[0.5], [0.8]]",
+            "conflicting-options",
+            "prune.iterations",
+        ),
         ("[grid]\n'train.lr' = 0.1", "bad-grid", "'train.lr' has no list of values"),
         ("[grid]\n'train.lr' = []", "bad-grid", "'train.lr' has no list of values"),
         ("[grid]\n'train.lr' = [0.1, 0.1]", "bad-grid", "two runs are called"),
@@ -98,3 +110,9 @@ def test_a_grid_that_makes_no_sense_is_found_before_anything_runs(toml, text, co
 
 def test_examples_in_the_documentation():
     assert doctest.testmod(maskstat.prune.grid).failed == 0
+
+
+def test_a_resolved_recipe_may_repeat_what_its_levels_say(toml):
+    path = toml("prune = {levels = [0.5, 0.8], iterations = 2, fraction = 0.2}")
+    assert Grid.from_toml(path).base == Recipe(levels=(0.5, 0.8))
+    assert Grid.from_toml(toml("prune = {levels = [], iterations = 3}")).base.iterations == 3

@@ -14,7 +14,9 @@ from maskstat.prune import Recipe, Silent, prune
 from maskstat.prune.engines.engine import Settings
 from maskstat.prune.imp import iterate
 from maskstat.prune.models.model import Model
-from maskstat.prune.models.registry import MODELS
+from maskstat.prune.models.registry import MODELS, build
+from maskstat.prune.network import Network, State
+from maskstat.prune.record import unpack_mask
 from maskstat.prune.session import deterministic_torch
 from maskstat.prune.trial import Publish, Trial
 from maskstat.prune.workshop import Workshop
@@ -112,6 +114,35 @@ def test_masks_keep_the_largest_weights_of_the_iteration_before(tiny):
         assert (weights[~before] == 0).all()
         assert weights[after].min() >= weights[before & ~after].max()
         assert (run.weight("final", t)[~after] == 0).all()
+
+
+def drawn_for(recipe: Recipe, iteration: int) -> State:
+    """The values of a new LeNet, from the stream of an iteration."""
+    generator = recipe.streams.generator("init", iteration)
+    return Network(build("lenet", (1, 8, 8), 10, generator=generator)).state()
+
+
+def test_random_rewinding_draws_everything_anew_for_every_iteration(tiny):
+    recipe = tiny.replace(rewind="random", lr=1e-30, save_weights="all")  # which moves nothing
+    run = prune(recipe)
+    for t in range(3):
+        kept = unpack_mask(run.mask(t).words(), run.layout)
+        expected = np.where(kept, drawn_for(recipe, t).weights, 0)
+        np.testing.assert_array_equal(run.weight("final", t), expected)
+    np.testing.assert_array_equal(run.others["final"], drawn_for(recipe, 2).others)
+
+
+@pytest.mark.parametrize("rewind", ["initial", "none", "epoch:1", "random"])
+def test_criteria_compare_with_the_weights_that_were_drawn(tiny, rewind):
+    """Those of the run, whatever it is rewound to; where each training has its own, these."""
+    recipe = tiny.replace(rewind=rewind, criterion="large-init", epochs=2)
+    run = prune(recipe)
+    drawn = [run.weight("initial")] * 2
+    if rewind == "random":
+        drawn[1] = drawn_for(recipe, 1).weights
+    for t, weights in enumerate(map(np.abs, drawn)):
+        before, after = (unpack_mask(run.mask(i).words(), run.layout) for i in (t, t + 1))
+        assert weights[after].min() >= weights[before & ~after].max()
 
 
 def test_two_runs_are_the_same_bit_for_bit(tiny):
@@ -216,6 +247,14 @@ def test_what_is_stored(tiny, save, stored):
     assert not run.outputs
 
 
+@pytest.mark.parametrize(
+    ("save", "stored"), [("none", set()), ("last", {"initial", "rewind", "final"})]
+)
+def test_what_is_rewound_to_is_stored_with_the_weights(tiny, save, stored):
+    run = prune(tiny, iterations=1, epochs=2, rewind="epoch:1", save_weights=save)
+    assert set(run.weights) == set(run.others) == stored
+
+
 def test_outputs_say_what_the_accuracy_says(tiny):
     run = prune(tiny, save_outputs=True)
     outputs = run.outputs["digits"]
@@ -227,6 +266,7 @@ def test_outputs_say_what_the_accuracy_says(tiny):
 def test_where_it_comes_from(tiny):
     run = prune(tiny, iterations=0)
     assert run.provenance["recipe"] == tiny.replace(iterations=0).to_dict()
+    assert run.replicate is None, "nothing varies"
     assert run.provenance["environment"]["torch"] == torch.__version__
     assert run.provenance["environment"]["threads"] == 1
     assert run.provenance["warnings"] == []
@@ -338,21 +378,25 @@ def test_a_layer_that_is_emptied_is_said(tiny):
     run = prune(
         tiny,
         fraction=0.99,
-        iterations=1,
+        iterations=2,
         exclude=("fc*",),
         criterion="small-final",
         method="layer-kind",
         progress=listener,
     )
-    empty = [layer.name for layer, n in zip(run.layout.layers, run.kept[1], strict=True) if not n]
-    for name in empty:
+    empty = [
+        [name for name, n in zip(run.layout.names, kept, strict=True) if not n] for kept in run.kept
+    ]
+    assert empty[1]
+    for name in empty[1]:
         assert (
             f"layer '{name}' has no weight left from iteration 1 on" in run.provenance["warnings"]
         )
     assert [what for kind, what in listener.told if kind == "note"] == [
-        f"{run.run_id}@1: layer {name} has no weight left" for name in empty
+        f"{run.run_id}@{t}: layer {name} has no weight left"
+        for t, names in enumerate(empty)
+        for name in names
     ]
-    assert empty
 
 
 def test_levels_are_shares_of_the_original_size(tiny):

@@ -68,3 +68,35 @@ def test_the_command_leaves_what_it_published(tmp_path, sent, status):
     (run,) = open_archive(path).runs.values()
     assert run.status == "partial"
     assert [entry.name for entry in tmp_path.iterdir()] == ["run.h5"]
+
+
+ENDING = """
+import os, signal
+from torch import nn
+
+class Ending(nn.Module):
+    calls = 0
+
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(64, 10)
+
+    def forward(self, images):
+        Ending.calls += self.training
+        if Ending.calls == 20:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return self.linear(images.flatten(1))
+"""
+
+
+def test_sigterm_within_a_step_ends_the_sweep_and_is_no_error_of_the_model(tmp_path):
+    (tmp_path / "ending.py").write_text(ENDING)
+    recipe = (
+        'model = "ending:Ending"\ntrain.engine = "loop"\ntrain.epochs = 1\nprune.iterations = 1\n'
+    )
+    (tmp_path / "grid.toml").write_text(f"{recipe}grid.random.seed = [0, 1]\n")
+    command = [sys.executable, "-m", "maskstat", "prune", "--recipe", "grid.toml"]
+    done = subprocess.run(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT)
+    assert done.returncode == 143, done.stderr
+    assert "Error" not in done.stderr
+    assert [path.name for path in (tmp_path / "runs").iterdir()] == ["sweep.json"]

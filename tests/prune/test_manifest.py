@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from maskstat.errors import InputError
+from maskstat.errors import InputError, OutputExistsError
 from maskstat.prune import Recipe
 from maskstat.prune.grid import Grid
 from maskstat.prune.manifest import MANIFEST, begin, read_grid
@@ -17,6 +17,13 @@ def test_a_large_sweep_is_read_back(tmp_path):
     assert len(begin(tmp_path, grid, overwrite=False)) == 3500
     assert (tmp_path / MANIFEST).stat().st_size > 1 << 20
     assert read_grid(tmp_path) == grid
+
+
+def test_a_run_that_is_not_there_yet_keeps_its_recipe(tmp_path):
+    axes = {"random.seed": [0, 1]}
+    begin(tmp_path, Grid(base=Recipe(epochs=1), axes=axes), overwrite=False)
+    with pytest.raises(OutputExistsError, match=r"train\.epochs of .* is 1, not 2"):
+        begin(tmp_path, Grid(base=Recipe(epochs=2), axes=axes), overwrite=False)
 
 
 def test_a_manifest_without_end_is_not_read(tmp_path):

@@ -79,6 +79,15 @@ def test_channels_go_as_a_whole(method, dim, n_channels):
     assert along.any(axis=1).sum() == n_channels - round(0.5 * n_channels)
 
 
+def test_weights_that_are_gone_from_a_kept_channel_stay_so():
+    kept = np.ones((10, 3), bool)
+    kept[0, 1] = False
+    weights = np.ones((10, 3))
+    weights[0] = 9
+    after = next_mask("l2-structured", {"fc": (10, 3)}, [weights], kept=kept.reshape(-1))
+    assert after.reshape(10, 3)[0].tolist() == [True, False, True]
+
+
 def test_the_highest_of_equal_channels_goes_first():
     kept = next_mask("l2-structured", {"fc": (10, 3)}, [np.ones((10, 3))])
     assert np.flatnonzero(~kept.reshape(10, 3)[:, 0]).tolist() == [8, 9]

@@ -318,6 +318,8 @@ def without(mapping, name):
     [
         (lambda run: {"weights": without(run.weights, "final")}, "final weights"),
         (lambda run: {"others": {}}, "final values of the tensors that are never pruned"),
+        (lambda run: {"weights": without(run.weights, "rewind")}, "weights that are rewound to"),
+        (lambda run: {"others": without(run.others, "rewind")}, "weights that are rewound to"),
         (lambda run: {"outputs": {}}, "outputs"),
         (lambda run: {"series": without(run.series, "train_loss")}, "series train_loss"),
         (lambda run: {"series": {}}, "series train_loss"),
@@ -331,10 +333,13 @@ def without(mapping, name):
             "final weights",
         ),
     ],
-    ids=["weights", "others", "outputs", "one series", "all series", "weights of iteration 0"],
+    ids=[
+        *("weights", "others", "rewound weights", "rewound others"),
+        *("outputs", "one series", "all series", "weights of iteration 0"),
+    ],
 )
 def test_a_partial_run_that_lacks_something_is_in_the_way(tiny, tmp_path, strip, missing):
-    recipe = tiny.replace(save_outputs=True, save_weights="all")
+    recipe = tiny.replace(save_outputs=True, save_weights="all", rewind="epoch:1", epochs=2)
     path, listener = tmp_path / "run.h5", Notes()
     crash(recipe, path, after=2)
     partial = stored(path)

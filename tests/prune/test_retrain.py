@@ -186,7 +186,7 @@ def test_kinds_and_their_start(a, both):
     assert (sparse.mask(1) & random.mask(1)) == sparse.mask(1), "those of one seed are nested"
 
 
-def test_random_tickets_follow_from_the_seed_alone(a, b, shapes):
+def test_random_tickets_follow_from_the_seed_alone(a, shapes):
     result = retrain([a], datasets=["digits", shapes], random=True, seeds=[0, 1], epochs=0)
     masks = {
         (run.dataset, run.seed): run.mask(1)
@@ -211,6 +211,29 @@ def test_a_random_ticket_has_the_counts_of_its_layers(data):
     edges = np.cumsum([0, *sizes])
     kept = ticket.kept()
     assert [int(kept[i:j].sum()) for i, j in pairwise(edges)] == counts
+
+
+def test_every_layer_of_a_random_ticket_is_drawn_for_itself():
+    half = np.arange(64) < 32
+    mask = Mask.from_arrays({"one": half, "two": half})
+    values = np.zeros((1, 128), np.float32)
+    run = Run.from_masks("x", [mask], weights={"initial": Weights(values=values, iterations=(0,))})
+    kept = Ticket.of(run, 1).random(0).kept()
+    assert (kept[:64] != kept[64:]).any()
+
+
+@pytest.mark.parametrize(
+    ("parents", "seed", "init_seed"),
+    [
+        ([{"seed": 3, "init_seed": "3f"}, {"seed": 3, "init_seed": "3f"}], 3, "3f"),
+        ([{"seed": 3, "init_seed": "3f"}, {"seed": 4, "init_seed": "4f"}], 0, None),
+        ([], 0, None),
+    ],
+)
+def test_a_consensus_has_the_seeds_that_its_parents_agree_on(both, parents, seed, init_seed):
+    told = {key: value for key, value in both.provenance.items() if key != "seeds"}
+    ticket = Ticket.of(replace(both, provenance={**told, "parents": parents}, seed=None), 1)
+    assert (ticket.seed, ticket.init_seed) == (seed, init_seed)
 
 
 def test_another_task_is_brought_to_the_network(a, shapes):
@@ -266,12 +289,19 @@ def test_the_network_must_be_the_tickets(a):
     assert caught.value.consequence == "the ticket is of another network"
 
 
-def test_layers_that_were_never_pruned(folder):
+def test_layers_that_were_never_pruned():
     run = prune(TINY, exclude=("fc*",), keep_output=False)
     assert run.layout.names == ("conv1.weight", "conv2.weight")
     again = only(retrain(bare(run), datasets="digits", epochs=1, batch_size=128))
     assert again.layout.others == run.layout.others
     assert again.series["test_accuracy"][1] > 0.1
+
+
+def test_what_only_prunings_know_of_does_not_hinder_training():
+    late = {"epochs": 2, "rewind": "epoch:1", "vary": ("order",), "replicate": 1, "diverge_at": 1}
+    run = prune(TINY, keep_output=True, **late)
+    again = only(retrain(run, datasets="digits", epochs=1))
+    assert again.mask(1) == run.mask()
 
 
 def stranger(ticket):
@@ -280,7 +310,7 @@ def stranger(ticket):
     return replace(ticket, provenance=provenance, digest="")
 
 
-def test_a_consensus_is_trained_as_its_parents_if_they_are_there(a, b, both):
+def test_a_consensus_is_trained_as_its_parents_if_they_are_there(a, both):
     listener = Notes()
     result = retrain([a, both], datasets="digits", progress=listener)
     assert len({run.provenance["settings"]["train"]["batch_size"] for run in result.runs}) == 1
@@ -294,12 +324,25 @@ def test_a_consensus_is_trained_as_its_parents_if_they_are_there(a, b, both):
     assert any("train.batch_size is 32" in note and "128" in note for note in listener.notes)
 
 
-def test_the_same_ticket_twice_is_trained_once(a, both):
+@pytest.mark.parametrize(("batch_size", "agree"), [(128, True), (64, False)])
+def test_parents_that_were_trained_differently_say_nothing(a, b, both, batch_size, agree):
+    train = {**b.provenance["recipe"]["train"], "batch_size": batch_size}
+    recipe = {**b.provenance["recipe"], "train": train}
+    other = replace(b, provenance={**b.provenance, "recipe": recipe})
+    listener = Notes()
+    retrain([stranger(both), a, other], datasets="digits", epochs=0, progress=listener)
+    assert any("not recorded" in note for note in listener.notes) is not agree
+
+
+def test_the_same_ticket_twice_is_trained_once(a):
     listener = Notes()
     result = retrain([a, (a, 2), (a, 1)], datasets="digits", epochs=0, progress=listener)
     assert [row["iteration"] for row in result.rows()] == [2, 1]
     assert any(note.startswith("left out: ") for note in listener.notes)
     assert len(retrain([a], datasets="digits", epochs=0, iteration="all").runs) == 2
+    said = replace(a, run_id="said", provenance={**a.provenance, "kind": "consensus"})
+    kinds = [row["kind"] for row in retrain([a, said], datasets="digits", epochs=0).rows()]
+    assert kinds == ["bespoke", "consensus"], "what came about otherwise is another"
 
 
 @pytest.mark.parametrize("name", ["runs", "runs.h5"])
@@ -348,6 +391,23 @@ def test_an_interrupted_command_goes_on(a, tmp_path):
     assert listener.trained == 4 - there
     whole = retrain(a, output=tmp_path / "y.h5", **ask)
     assert [run.digest for run in result.runs] == [run.digest for run in whole.runs]
+
+
+def test_what_another_process_wrote_meanwhile_is_left_alone(a, tmp_path):
+    path, theirs = tmp_path / "x.h5", tmp_path / "theirs.h5"
+    ask = {"datasets": "digits", "epochs": 0}
+    retrain(a, seeds=[1], output=path, **ask)
+    retrain(a, seeds=[2], output=theirs, **ask)
+    before = theirs.read_bytes()
+
+    class Meanwhile(Silent):
+        def note(self, text: str) -> None:
+            if "accuracy" in text:
+                path.write_bytes(before)
+
+    with pytest.raises(OutputExistsError, match="another process"):
+        retrain(a, seeds=[3], output=path, progress=Meanwhile(), **ask)
+    assert path.read_bytes() == before
 
 
 def test_other_files_are_not_touched(a, folder, tmp_path):
@@ -405,7 +465,7 @@ def test_bands_are_one_standard_deviation_wide(a, b):
     assert (single["n"], single["sd"], single["low"], single["epochs"]) == (1, None, None, 0)
 
 
-def test_a_table_can_be_made_of_archives(a, both, folder, tmp_path):
+def test_a_table_can_be_made_of_archives(a, both, tmp_path):
     result = retrain([a, both], datasets="digits", random=True, output=tmp_path / "x.h5")
     stored = [open_archive(tmp_path / "x.h5").runs[run.run_id] for run in result.runs]
     assert tabulate(stored).to_dict() == result.to_dict()

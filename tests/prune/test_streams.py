@@ -4,6 +4,7 @@ import itertools
 
 import torch
 
+from maskstat.prune.engines.engine import Draws
 from maskstat.prune.streams import STREAMS, Streams
 
 
@@ -39,6 +40,17 @@ def test_generators_are_fresh_each_time():
         torch.rand(8, generator=streams.generator("order", 4)).tolist() for _ in range(2)
     )
     assert first == second
+
+
+def test_every_epoch_of_every_training_has_an_order_of_its_own():
+    streams = Streams(seed=1)
+    orders = {
+        tuple(Draws(streams=streams, iteration=iteration).order(epoch, 50).tolist())
+        for iteration in range(3)
+        for epoch in range(3)
+    }
+    assert len(orders) == 9
+    assert all(sorted(order) == list(range(50)) for order in orders)
 
 
 def test_replicates_part_at_their_epoch():

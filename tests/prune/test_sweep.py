@@ -8,6 +8,8 @@ import subprocess
 import sys
 import time
 import weakref
+from itertools import count
+from types import SimpleNamespace
 
 import pytest
 
@@ -87,6 +89,38 @@ def test_what_is_there_is_skipped_and_what_was_begun_is_continued(alone, tmp_pat
     outcomes = {outcome.name: outcome.status for outcome in run_all(jobs)}
     assert outcomes == {job.name: "skipped" if job is jobs[0] else "done" for job in jobs}
     assert digests(tmp_path).items() <= alone.items()
+
+
+def test_runs_of_a_pack_may_be_at_different_iterations(tmp_path):
+    """With late rewinding the first training is another than those after it."""
+    same = {"prune__rewind": ["epoch:1"], "train__epochs": [2], "random__seed": [0, 1]}
+    for name in ("alone", "pack"):
+        (tmp_path / name).mkdir()
+    for job in jobs_in(tmp_path / "alone", **same):
+        prune(job.recipe, output=job.path)
+    jobs = jobs_in(tmp_path / "pack", **same)
+
+    class Stop(Silent):
+        def iteration(self, **_):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        prune(jobs[0].recipe, output=jobs[0].path, progress=Stop())
+    assert {outcome.status for outcome in run_all(jobs)} == {"done"}
+    assert digests(tmp_path / "pack") == digests(tmp_path / "alone")
+
+
+def test_runs_of_a_pack_share_its_time(tmp_path, monkeypatch):
+    from maskstat.prune import imp
+
+    monkeypatch.delenv("SOURCE_DATE_EPOCH", raising=False)
+    monkeypatch.setattr(imp, "time", SimpleNamespace(perf_counter=count(step=6).__next__))
+    jobs = jobs_in(tmp_path, random__seed=[0, 1])
+    run_all(jobs)
+    for job in jobs:
+        with open_archive(job.path) as archive:
+            (run,) = archive.runs.values()
+        assert run.clock["seconds"] == [3.0] * 3
 
 
 def test_a_run_that_fails_does_not_stop_the_others(tmp_path):
@@ -176,7 +210,7 @@ def test_data_are_loaded_once_a_process_and_the_parts_of_finished_packs_are_free
 
 def test_what_a_killed_process_was_at_is_continued_by_another(alone, tmp_path):
     jobs = jobs_in(tmp_path, random__seed=[0, 1], random__replicate=[0, 1])
-    notes, victims = [], []
+    victims = []
 
     class Killer(Silent):
         def iteration(self, *, iteration, **_):
@@ -184,10 +218,8 @@ def test_what_a_killed_process_was_at_is_continued_by_another(alone, tmp_path):
                 victims.extend(multiprocessing.active_children())
                 os.kill(victims[0].pid, signal.SIGKILL)
 
-        def note(self, text):
-            notes.append(text)
-
     outcomes = run_all(jobs, workers=2, watch=lambda _: Killer())
+    assert victims[0].exitcode == -signal.SIGKILL
     assert sorted(outcome.name for outcome in outcomes) == sorted(job.name for job in jobs)
     assert {outcome.status for outcome in outcomes} <= {"done", "skipped"}
     assert digests(tmp_path).items() <= alone.items()
@@ -195,7 +227,10 @@ def test_what_a_killed_process_was_at_is_continued_by_another(alone, tmp_path):
 
 
 def test_a_run_that_ends_every_process_is_lost_and_the_others_are_not(tmp_path, monkeypatch, alone):
-    (tmp_path / "deadly_net.py").write_text("import os\ndef net():\n    os._exit(9)\n")
+    deaths = tmp_path / "deaths"
+    (tmp_path / "deadly_net.py").write_text(
+        f"import os\ndef net():\n    open({str(deaths)!r}, 'a').write('x')\n    os._exit(9)\n"
+    )
     monkeypatch.syspath_prepend(tmp_path)
     folder = tmp_path / "runs"
     folder.mkdir()
@@ -205,6 +240,7 @@ def test_a_run_that_ends_every_process_is_lost_and_the_others_are_not(tmp_path, 
     assert [outcomes[job.name].status for job in jobs] == ["done", "done", "failed"]
     assert outcomes[jobs[2].name].error.code == "worker-lost"
     assert outcomes[jobs[2].name].error.exit_status == 5
+    assert deaths.read_text() == "xx", "it had a second chance, and no third"
     assert digests(folder).items() <= alone.items()
 
 

@@ -43,14 +43,15 @@ def test_what_was_held_out_is_trained_on(engine):
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.parametrize(("lr", "epochs"), [(1e9, 2), (1e38, 1)])
-def test_a_loss_that_is_not_finite_is_still_found(engine, lr, epochs):
+@pytest.mark.parametrize(("lr", "epochs", "failed"), [(1e9, 4, 3), (1e38, 1, 1)])
+def test_a_loss_that_is_not_finite_is_still_found(engine, lr, epochs, failed):
     """Also one that only the last step makes: training loss is of before it."""
     with pytest.raises(TrainingError) as caught:
         maskstat.prune(
             iterations=0, epochs=epochs, lr=lr, validation=0, engine=engine, batch_size=1438
         )
     assert caught.value.code == "non-finite-loss"
+    assert f"after epoch {failed}" in caught.value.fact
     assert "validation" not in caught.value.fact
 
 
@@ -79,7 +80,7 @@ def test_resuming_and_retraining_go_on_without(tmp_path):
     assert row["test_accuracy"] > 0
 
 
-def test_the_line_of_an_iteration_leaves_it_out(capfd, tmp_path):
+def test_the_line_of_an_iteration_leaves_it_out(tmp_path):
     from click.testing import CliRunner
 
     from maskstat.cli.app import cli

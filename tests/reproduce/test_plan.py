@@ -15,7 +15,8 @@ def paper(request):
 @pytest.mark.parametrize("scale", SCALES)
 def test_every_scale_has_sweeps_for_every_exhibit_and_claim(paper, scale):
     plan = read_plan(paper, scale=scale, data_dir="/nowhere")
-    roles = {sweep.role for sweep in plan.sweeps} | ({"tickets"} if plan.tickets else set())
+    roles = {sweep.role for sweep in plan.sweeps}
+    roles |= {"tickets", "retrained"} if plan.tickets else set()
     for wanted in (*exhibits_of(paper), *claims_of(paper)):
         assert roles.issuperset(wanted.roles), wanted.key
 

@@ -6,7 +6,7 @@ Read only when it is asked for: a zero may have other causes than pruning.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Hashable, Sequence
+from collections.abc import Collection, Hashable
 
 from maskstat.convert.found import Found, Level
 from maskstat.convert.probe import Probe
@@ -80,8 +80,8 @@ def read(probe: Probe, options: ReadOptions) -> Found:
             f"none of its {len(unmatched):,} tensors is chosen",
             code="no-masks",
             place=probe.place,
-            consequence=_listed(list(probe.tensors.values())),
-            hint=_hint(any_tensor=bool(unmatched), any_mask=bool(masked)),
+            consequence=_listed(probe),
+            hint=_hint(probe, any_mask=bool(masked)),
         )
     return Found(
         format="zeros",
@@ -107,14 +107,19 @@ def _can(tensor: StoredTensor) -> bool:
     return tensor.size > 0 and tensor.encoding.kind in ("float", "int", "bool")
 
 
-def _hint(*, any_tensor: bool, any_mask: bool) -> str:
-    if any_mask:
+def _hint(probe: Probe, *, any_mask: bool) -> str:
+    if not probe.tensors:
+        return "name the file that holds the weights"
+    if any_mask or all(tensor.encoding.name == "BOOL" for tensor in probe.tensors.values()):
         return "leave out --from zeros: it holds masks"
-    return "--include 'PATTERN'" if any_tensor else "name the file that holds the weights"
+    return "--include 'PATTERN'"
 
 
-def _listed(tensors: Sequence[StoredTensor]) -> str:
+def _listed(probe: Probe) -> str:
     """Say what there is; a folder's tensors are its .npy files, or shards that have an index."""
+    tensors = list(probe.tensors.values())
+    if not tensors and probe.source is not None:
+        return "it is empty"
     if not tensors:
         return "in a folder .npy files are read, or one .safetensors file, or several and an index"
     names = printable(", ".join(map(_described, tensors[:6])))

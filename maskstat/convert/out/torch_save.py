@@ -26,13 +26,21 @@ def save(content: Any, temporary: Temporary) -> None:
     ------
     MissingExtraError
         torch is not installed.
+    OSError
+        The file system says no.
     """
     require_torch()
     import torch
 
     # A file object instead of a name, which torch would write into the file.
     with os.fdopen(os.dup(temporary.descriptor), "wb") as file:
-        torch.save(content, file)
+        try:
+            torch.save(content, file)
+        except RuntimeError as error:
+            # torch finishes its zip file after a write has failed, and fails at that.
+            if isinstance(error.__context__, OSError):
+                raise error.__context__ from None
+            raise
 
 
 def as_torch(tensor: StoredTensor) -> torch.Tensor:

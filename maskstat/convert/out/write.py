@@ -113,7 +113,7 @@ def write_foreign(
             f"there is no format '{format}' to write",
             code="no-such-format",
             place="--to",
-            consequence=closest(format, WRITABLE),
+            consequence=closest(format, ("archive", *WRITABLE)),
         )
     mask = run.mask(iteration)
     job = Job(

@@ -98,11 +98,10 @@ class Places:
     def missing(self, names: tuple[str, ...]) -> NotFoundError:
         """Make the error for files that are in none of the folders."""
         rest = f" and {len(names) - 1} more" if len(names) > 1 else ""
-        offered = ", ".join(
-            f"{source.folders[0]}{source.file}" for source in SOURCES[self.name][:1]
-        )
-        if len(SOURCES[self.name]) > 1:
-            offered += " and its neighbours"
+        sources = SOURCES[self.name]
+        absent = [source for source in sources if source.file.removesuffix(".gz") in names]
+        first, *others = absent or sources
+        offered = f"{first.folders[0]}{first.file}" + (" and its neighbours" if others else "")
         there = [str(folder) for folder in self.folders if folder.is_dir()]
         looked = f"looked in {', '.join(there)}" if there else "there is no such folder"
         return NotFoundError(

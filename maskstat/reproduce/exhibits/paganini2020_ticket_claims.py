@@ -232,7 +232,7 @@ TICKET_CLAIMS = [
         "sparsity.",
         theirs="bars only",
         rule="its mean accuracy over tasks is at most one point below the bespoke tickets’",
-        roles=("sources", "tickets"),
+        roles=("sources", "tickets", "retrained"),
         weigh=partial(_competitive, held_out=False),
     ),
     Claim(
@@ -241,7 +241,7 @@ TICKET_CLAIMS = [
         says="Each bespoke ticket performs best on the task that it was sourced on.",
         theirs="bars only",
         rule="it is so for every task, by the mean over seeds",
-        roles=("sources", "tickets"),
+        roles=("sources", "tickets", "retrained"),
         weigh=_own_task,
     ),
     Claim(
@@ -250,7 +250,7 @@ TICKET_CLAIMS = [
         says="Consensus tickets train on held-out tasks as well as bespoke tickets do.",
         theirs="bars only",
         rule="the mean accuracy is at most one point below the bespoke tickets’",
-        roles=("sources", "tickets"),
+        roles=("sources", "tickets", "retrained"),
         weigh=partial(_competitive, held_out=True),
     ),
     Claim(
@@ -259,7 +259,7 @@ TICKET_CLAIMS = [
         says="At initialization, tickets of small networks are no better than random ones.",
         theirs="only AlexNet’s and VGG11’s bespoke tickets are",
         rule="neither kind leads its random tickets by more than two standard errors over seeds",
-        roles=("sources", "tickets"),
+        roles=("sources", "tickets", "retrained"),
         weigh=_untrained,
     ),
     Claim(

@@ -225,7 +225,7 @@ EXHIBITS = [
         title="bespoke, consensus and random tickets retrained on the tasks",
         says="Each bespoke ticket performs best on its own task, others remain competitive, and "
         "the consensus ticket trains to comparable accuracy.",
-        roles=("sources", "tickets"),
+        roles=("sources", "tickets", "retrained"),
         build=partial(_retrained, trained=True, held_out=False),
     ),
     Exhibit(
@@ -258,14 +258,14 @@ EXHIBITS = [
         title="tickets at initialization",
         says="Tickets are not better than random before training, but for bespoke tickets of large "
         "networks (AlexNet, VGG11).",
-        roles=("sources", "tickets"),
+        roles=("sources", "tickets", "retrained"),
         build=partial(_retrained, trained=False, held_out=False),
     ),
     Exhibit(
         key="22",
         title="tickets retrained on held-out tasks",
         says="Bespoke and consensus tickets train on tasks that they were not sourced on.",
-        roles=("sources", "tickets"),
+        roles=("sources", "tickets", "retrained"),
         build=partial(_retrained, trained=True, held_out=True),
     ),
     Exhibit(
