@@ -143,7 +143,8 @@ def test_the_data_set_has_to_be_common():
         outputs(a, Run.from_masks("c", [a.mask(1)]))
     assert "--save-outputs" in caught.value.hint
     with pytest.raises(NotFoundError, match="no outputs are stored"):
-        outputs(a, a.mask(1))
+        outputs(a, Mask.from_arrays(a.mask(1).to_arrays()))
+    assert len(outputs(a, (a, 1)).rows()) == len(outputs(a, a.mask(1)).rows())
     both = [
         Run.from_masks(n, [a.mask(1)] * 2, outputs={"toy": a.outputs["toy"], "x": a.outputs["toy"]})
         for n in "de"

@@ -99,6 +99,12 @@ def test_a_ticket_is_written_unless_its_gate_cannot_be_read(run_cli, archives, t
     assert ticket.exists()
 
 
+@pytest.mark.parametrize("format_", ["json", "jsonl", "tsv"])
+def test_errors_are_json_where_rows_are(run_cli, format_):
+    told = run_cli("info", "missing.h5", "--format", format_).stderr
+    assert told.startswith('{"error": "no-such-file"') == (format_ != "tsv")
+
+
 def test_verify_ends_with_the_worst_status(run_cli, archives):
     assert run_cli("verify", f"{archives[0]}@1").exit_code == 2
     assert run_cli("verify", "missing.h5", f"{archives[0]}@1", archives[1]).exit_code == 3
