@@ -243,7 +243,7 @@ def detect(probe: Probe, formats: Sequence[Format] = FORMATS) -> Format:
             probe.place,
             hint="numpy.savez(path, **{name: array}) where it was made",
         )
-    names = ", ".join(known.name for known in formats)
+    names = ", ".join(known.name for known in formats if not known.explicit)
     if probe.kind in ("unknown", "empty"):
         raise ArchiveError(
             f"it is {probe.what}",

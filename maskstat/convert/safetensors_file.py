@@ -112,13 +112,13 @@ def _json(source: Source, offset: int, length: int, place: str) -> dict[str, Any
     """Read a JSON object in which no name comes twice."""
     raw = source.read(offset, length)
     if sum(raw.count(token) for token in (b"[", b"{", b",", b":")) > _TOKENS:
-        raise unsafe("its header has too many entries", "unsafe-header", place)
+        raise unsafe("its JSON has too many entries", "unsafe-header", place)
     try:
         found = json.loads(raw.decode("utf-8"), object_pairs_hook=_unique)
     except (ValueError, RecursionError) as error:
-        raise _damaged(f"its header is not the JSON it has to be: {error}"[:200], place) from error
+        raise _damaged(f"its JSON cannot be read: {error}"[:200], place) from error
     if not isinstance(found, dict):
-        raise _damaged("its header is no JSON object", place)
+        raise _damaged("its JSON is no object", place)
     return found
 
 

@@ -18,7 +18,7 @@ ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"
 
 NOT_OF_A_FILE = {
     "no-such-file", "closed-archive", "no-such-run", "bad-run", "duplicate-run", "output-exists",
-    "no-such-folder", "permission-denied", "disk-full", "write-failed",
+    "not-a-folder", "not-a-run", "no-such-folder", "permission-denied", "disk-full", "write-failed",
 }  # fmt: skip
 """Codes that say something about what was asked for, or where to write."""
 

@@ -189,7 +189,7 @@ def test_torchvisions_door(here, call, monkeypatch):
     grey = call("prune", *TINY, *model)
     assert grey.exit_code == 2
     assert "[wrong-input-size]" in grey.stderr
-    assert "--input 3x224x224" in grey.stderr
+    assert "--set data.input=3x224x224" in grey.stderr
     done = call("prune", *TINY, *model, "--input", "3x8x8", "--engine", "auto")
     assert (done.exit_code, done.stdout) == (0, "")
     assert done.stderr.count("it is trained alone (engine loop)") == 1

@@ -106,7 +106,7 @@ def _try(name: str, module: nn.Module, shape: Shape, classes: int) -> None:
             code="wrong-input-size",
             place=name,
             consequence=told(error.__cause__),
-            hint="--input with the size that it takes, as in --input 3x224x224",
+            hint="the size that it takes, as in --set data.input=3x224x224",
         ) from error.__cause__
     finally:
         module.train(training)

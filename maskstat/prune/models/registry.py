@@ -103,7 +103,7 @@ def build(name: str, shape: Shape, classes: int, *, generator: torch.Generator) 
             code="wrong-input-size",
             place="model",
             consequence=f"it takes {model.expects}",
-            hint=f"--input {described(model.takes(shape))}",
+            hint=f"--set data.input={described(model.takes(shape))}",
         )
     with torch.device("cpu"), DrawsFrom(generator):
         return model.make(shape, classes)
