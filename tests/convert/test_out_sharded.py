@@ -95,6 +95,14 @@ def test_a_folder_of_one_file_has_no_index(run, tmp_path, arrays):
     assert maskstat.read(out, format="zeros").mask() == run.mask(1)
 
 
+def test_the_lock_of_the_folder_keeps_no_shard_waiting(run, tmp_path, checkpoint, monkeypatch):
+    def slept(seconds):
+        raise AssertionError("a writer waits for itself")
+
+    monkeypatch.setattr("maskstat.archive.publish.time.sleep", slept)
+    write_foreign(run, 1, tmp_path / "out", format="zeros", checkpoint=checkpoint)
+
+
 @pytest.mark.parametrize("overwrite", [False, True])
 def test_a_folder_or_file_that_is_there_is_never_replaced(run, tmp_path, checkpoint, overwrite):
     for target in (checkpoint, checkpoint / "config.json"):

@@ -51,18 +51,20 @@ def folder_publication(path: str | os.PathLike[str]) -> Iterator[str]:
     _remove_stale(parent, prefix)
     try:
         temporary, lock = _create(parent, prefix)
+        inner = os.path.join(temporary, "folder")  # whoever writes into it locks it
+        os.mkdir(inner)
     except OSError as error:
         raise storage_error(error, place) from error
     try:
-        yield temporary
+        yield inner
         try:
-            os.rename(temporary, target)
+            os.rename(inner, target)
         except OSError as error:
             raise (
                 _exists(place) if error.errno in _TAKEN else storage_error(error, place)
             ) from error
     except StorageError as error:
-        if error.place.startswith(temporary):
+        if error.place.startswith(inner):
             error.place = place
         raise
     finally:
