@@ -205,7 +205,18 @@ CHECKS = [
             {"maskstat": as_ratio(ours), "scipy jaccard": scipy_jaccard},
             (57_000_000, 5_700_000),
         ),
-        bars=[Bar(ours="maskstat", peer="scipy jaccard", at_least=120)],
+        bars=[
+            Bar(
+                ours="maskstat",
+                peer="scipy jaccard",
+                at_least=120,
+                reached=90,
+                reason=(
+                    "Between 88 and 125 in seven runs on this machine in one day, by the same code; "
+                    "at a tenth of the size, as in the quick runs, between 51 and 70."
+                ),
+            )
+        ],
         rtol=1e-12,
     ),
     Check(
