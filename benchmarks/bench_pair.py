@@ -212,8 +212,8 @@ CHECKS = [
                 at_least=120,
                 reached=90,
                 reason=(
-                    "Between 88 and 125 in seven runs on this machine in one day, by the same code; "
-                    "at a tenth of the size, as in the quick runs, between 51 and 70."
+                    "Between 88 and 125 in seven runs on this machine in one day, by the same "
+                    "code; at a tenth of the size, as in the quick runs, between 51 and 70."
                 ),
             )
         ],
