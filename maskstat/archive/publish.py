@@ -21,7 +21,14 @@ from pathlib import Path
 
 from maskstat.errors import OutputExistsError, StorageError
 
-__all__ = ["Temporary", "made_folder", "publication", "storage_error"]
+__all__ = [
+    "Temporary",
+    "made_folder",
+    "publication",
+    "remove_stale",
+    "storage_error",
+    "sync_folder",
+]
 
 _PATIENCE = 10.0
 """Seconds to wait for the folder's lock; who holds it for longer is no writer of ours."""
@@ -94,7 +101,7 @@ def publication(
     try:
         mode = _existing_mode(target, place, overwrite=may_replace)
         prefix = f".maskstat-{sha256(os.fsencode(name)).hexdigest()[:16]}-"
-        _remove_stale(folder, prefix)
+        remove_stale(folder, prefix, flags=os.O_RDWR, remove=os.unlink)
         temporary = _create(folder, prefix)
     except StorageError:
         raise
@@ -114,7 +121,7 @@ def publication(
                 os.replace(temporary.path, target)
             else:
                 _link(temporary.path, target)
-        _sync_folder(folder)
+        sync_folder(folder)
     except StorageError:
         raise
     except FileExistsError as error:
@@ -171,17 +178,27 @@ def _existing_mode(target: str, place: str, *, overwrite: bool) -> int | None:
     return stat.S_IMODE(status.st_mode)
 
 
-def _remove_stale(folder: str, prefix: str) -> None:
-    """Remove temporary files of this target that nobody holds locked."""
+def remove_stale(folder: str, prefix: str, *, flags: int, remove: Callable[[str], None]) -> None:
+    """Remove temporary files, or folders, that nobody holds locked.
+
+    Parameters
+    ----------
+    folder, prefix
+        Where they are, and how the names of those of one target begin.
+    flags
+        Of `os.open`: ``O_RDWR`` for files, ``O_DIRECTORY`` for folders.
+    remove
+        Called with the path of each.
+    """
     found: list[str] = []
     with suppress(PermissionError), os.scandir(folder) as entries:
         found = [entry.path for entry in entries if entry.name.startswith(prefix)]
     for path in found:
         with suppress(OSError):
-            descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+            descriptor = os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                os.unlink(path)
+                remove(path)
             finally:
                 os.close(descriptor)
 
@@ -212,7 +229,7 @@ def _link(temporary: str, target: str) -> None:
         os.rename(temporary, target)
 
 
-def _sync_folder(folder: str) -> None:
+def sync_folder(folder: str) -> None:
     """Force the new name to the disk; where that cannot be done, the file is there all the same."""
     with suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY)
@@ -263,7 +280,7 @@ def made_folder(path: Path) -> Path:
     try:
         path.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError):
-        there = path if path.exists() else next(p for p in path.parents if p.exists())
+        there = next(p for p in (path, *path.parents) if os.path.lexists(p))
         raise StorageError(
             "it is no folder",
             code="not-a-folder",

@@ -18,6 +18,7 @@ import pytest
 
 from maskstat import archive
 from maskstat.archive import builder, publish, reader, spec, writer
+from maskstat.archive.publish import made_folder
 from maskstat.archive.verify import verify
 from maskstat.errors import CorruptArchiveError, OutputExistsError, StorageError
 from maskstat.run import Run
@@ -440,3 +441,10 @@ class TestLargeArchives:
                     archive.open_archive(target)
             assert caught.value.code == "read-failed"
         assert verify(target).ok
+
+
+def test_a_link_that_leads_nowhere_is_no_folder(tmp_path):
+    (tmp_path / "link").symlink_to("gone")
+    with pytest.raises(StorageError) as caught:
+        made_folder(tmp_path / "link")
+    assert (caught.value.code, caught.value.place) == ("not-a-folder", str(tmp_path / "link"))

@@ -62,7 +62,7 @@ def random_runs(draw: st.DrawFn) -> Run:
         fields["others"] = {"final": rng.random(layout.n_others).astype("f4")}
     if draw(st.booleans()):
         fields["votes"] = rng.integers(0, 9, layout.size).astype("u2")
-    for name in draw(st.sets(st.sampled_from(["a", "b:c", "b;c", "/tmp/x.npz", "-", "é"]))):
+    for name in draw(st.sets(st.sampled_from(["a", "b:c", "b;c", "/data/x.npz", "-", "é"]))):
         logits = rng.random((len(stored), 4, 2)).astype("f4")
         labels = np.arange(4) if draw(st.booleans()) else None
         outputs = Outputs(logits=logits, iterations=stored, labels=labels)

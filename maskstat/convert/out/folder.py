@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from hashlib import sha256
 
-from maskstat.archive.publish import storage_error
+from maskstat.archive.publish import remove_stale, storage_error, sync_folder
 from maskstat.errors import OutputExistsError, StorageError
 
 __all__ = ["folder_publication"]
@@ -48,17 +48,21 @@ def folder_publication(path: str | os.PathLike[str]) -> Iterator[str]:
             consequence="nothing was written",
         )
     prefix = f".maskstat-folder-{sha256(os.fsencode(name)).hexdigest()[:16]}-"
-    _remove_stale(parent, prefix)
     try:
+        remove_stale(parent, prefix, flags=os.O_DIRECTORY, remove=shutil.rmtree)
         temporary, lock = _create(parent, prefix)
-        inner = os.path.join(temporary, "folder")  # whoever writes into it locks it
-        os.mkdir(inner)
     except OSError as error:
         raise storage_error(error, place) from error
+    inner = os.path.join(temporary, "folder")  # whoever writes into it locks it
     try:
+        try:
+            os.mkdir(inner)
+        except OSError as error:
+            raise storage_error(error, place) from error
         yield inner
         try:
             os.rename(inner, target)
+            sync_folder(parent)
         except OSError as error:
             raise (
                 _exists(place) if error.errno in _TAKEN else storage_error(error, place)
@@ -80,27 +84,16 @@ def _is_empty_folder(target: str) -> bool:
 
 def _create(parent: str, prefix: str) -> tuple[str, int]:
     """Return a new folder and a descriptor that keeps it locked while its writer lives."""
-    path = os.path.join(parent, f"{prefix}{os.urandom(8).hex()}.tmp")
-    os.mkdir(path)
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY)
-    with suppress(OSError):
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-    return path, descriptor
-
-
-def _remove_stale(parent: str, prefix: str) -> None:
-    """Remove temporary folders of this target whose writers were killed."""
-    found: list[str] = []
-    with suppress(OSError), os.scandir(parent) as entries:
-        found = [entry.path for entry in entries if entry.name.startswith(prefix)]
-    for path in found:
-        with suppress(OSError):
-            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY | os.O_NOFOLLOW)
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(path, ignore_errors=True)
-            finally:
-                os.close(descriptor)
+    while True:
+        path = os.path.join(parent, f"{prefix}{os.urandom(8).hex()}.tmp")
+        os.mkdir(path)
+        with suppress(FileNotFoundError):  # another writer may have taken it for stale
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY)
+            with suppress(OSError):
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+            if os.fstat(descriptor).st_nlink:
+                return path, descriptor
+            os.close(descriptor)
 
 
 def _exists(place: str) -> OutputExistsError:
